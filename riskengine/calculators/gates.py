@@ -1,0 +1,421 @@
+"""Whether: every entry gate, in the order of SPEC B-10 and A-16.
+
+A gate looks at the account or the market and passes or refuses; it never changes a size. All gates are judged on every
+row, so that a person sees the whole list. A value that is not known refuses: a gate passes only where its comparison
+is true, and a comparison with NaN is false.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from riskengine.calculators.columns import (
+    CONFIDENCE_PLACES,
+    BoolColumn,
+    FloatColumn,
+    above,
+    at_least,
+    at_most,
+    below,
+    half_up_places,
+    whole_contracts,
+)
+from riskengine.calculators.limits import Limits
+from riskengine.calculators.rules import Effect, Gates, Rule, Verdict, judge, rule
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Account:
+    """What the account's gates look at, arrays of shape (n,). Money USD, counts of open positions before the trade.
+
+    `correlation_risk` is 0 with no other symbol open and 1 where it cannot be measured. Delta and gamma are the book's
+    SPY share-equivalents after the trade; NaN (unknown) refuses.
+    """
+
+    confidence: FloatColumn
+    vix: FloatColumn
+    basis: FloatColumn
+    day_pnl: FloatColumn
+    halted: BoolColumn
+    correlation_risk: FloatColumn
+    symbol_positions: FloatColumn
+    total_positions: FloatColumn
+    delta_after: FloatColumn
+    gamma_after: FloatColumn
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Market:
+    """What the market's gates look at, arrays of shape (n,).
+
+    Prices USD per share, times in seconds or minutes as named, sizes and volume in contracts. NaN is unknown.
+    `contracts`, `dollars` and `minimum` come from the sizing. `stop` is the initial stop at this ask,
+    `first_target_fraction` the first effective target as a fraction of the ask.
+    """
+
+    active: BoolColumn
+    mode_on: BoolColumn
+    permitted: BoolColumn
+    session_open: BoolColumn
+    minutes_since_open: FloatColumn
+    minutes_to_forced_close: FloatColumn
+    expiration_days: FloatColumn
+    adjusted: BoolColumn
+    am_settled: BoolColumn
+    bid: FloatColumn
+    ask: FloatColumn
+    ask_size: FloatColumn
+    tick: FloatColumn
+    quote_age_seconds: FloatColumn
+    quote_max_age_seconds: FloatColumn
+    vix_age_seconds: FloatColumn
+    vix_max_age_seconds: FloatColumn
+    heartbeat_age_seconds: FloatColumn
+    volume: FloatColumn
+    open_interest: FloatColumn
+    index_sized: BoolColumn
+    multiplier_per_contract: FloatColumn
+    stop: FloatColumn
+    first_target_fraction: FloatColumn
+    exposure: FloatColumn
+    exposure_limit: FloatColumn
+    greeks_known: BoolColumn
+    correlation_known: BoolColumn
+    earnings_before_expiry: BoolColumn
+    confirmed: BoolColumn
+    opening_intents: FloatColumn
+    cooldown_minutes_left: FloatColumn
+    contracts: FloatColumn
+    dollars: FloatColumn
+    minimum: FloatColumn
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    limits: Limits
+    account: Account
+    market: Market | None = None
+
+
+def _gate(code: str, label: str, unit: str, source: str) -> Callable[[Callable[[Case], Verdict]], Rule]:
+    return rule(code, label, Effect.BLOCK, unit, source)
+
+
+# --- the account ------------------------------------------------------------------------------------------------
+
+
+@_gate("EMERGENCY_HALT", "Emergency halt", "USD", "SPEC 18, P-07")
+def emergency_halt(case: Case) -> Verdict:
+    """Only losses count: a profit of the same size is no halt."""
+    limit = -case.limits.emergency_halt_loss * case.account.basis
+    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) & ~case.account.halted
+
+
+@_gate("MAX_DAILY_LOSS", "Daily loss", "USD", "SPEC 8, P-06")
+def daily_loss(case: Case) -> Verdict:
+    limit = -case.limits.max_daily_loss * case.account.basis
+    return case.account.day_pnl, limit, above(case.account.day_pnl, limit)
+
+
+@_gate("MIN_CONFIDENCE", "Confidence", "confidence", "SPEC 16, B-03, A-21")
+def lowest_confidence(case: Case) -> Verdict:
+    """The raw confidence; calibration never moves this gate."""
+    limit = case.limits.min_confidence_threshold
+    confidence = half_up_places(case.account.confidence, CONFIDENCE_PLACES)
+    return confidence, limit, at_least(confidence, limit)
+
+
+@_gate("MAX_VIX", "VIX", "VIX points", "SPEC 15, B-05")
+def highest_vix(case: Case) -> Verdict:
+    """Exactly at the limit is allowed."""
+    return case.account.vix, case.limits.max_vix_threshold, at_most(case.account.vix, case.limits.max_vix_threshold)
+
+
+@_gate("MAX_CORRELATION", "Correlation risk", "correlation", "SPEC 17, P-02")
+def highest_correlation(case: Case) -> Verdict:
+    risk, limit = case.account.correlation_risk, case.limits.max_correlation_risk
+    return risk, limit, at_most(risk, limit)
+
+
+@_gate("MAX_PER_SYMBOL", "Positions in the symbol", "count", "SPEC 11")
+def positions_in_symbol(case: Case) -> Verdict:
+    count, limit = case.account.symbol_positions, case.limits.max_positions_per_symbol
+    return count, limit, below(count, limit)
+
+
+@_gate("MAX_TOTAL", "Open positions", "count", "SPEC 12")
+def positions_in_all(case: Case) -> Verdict:
+    count, limit = case.account.total_positions, case.limits.max_total_positions
+    return count, limit, below(count, limit)
+
+
+@_gate("MAX_DELTA", "Book delta after the trade", "SPY shares", "SPEC 13, P-05, A-14")
+def book_delta(case: Case) -> Verdict:
+    limit = case.limits.max_portfolio_delta * case.account.basis
+    return case.account.delta_after, limit, at_most(np.abs(case.account.delta_after), limit)
+
+
+@_gate("MAX_GAMMA", "Book gamma after the trade", "SPY shares per dollar", "SPEC 14, P-05, A-14")
+def book_gamma(case: Case) -> Verdict:
+    limit = case.limits.max_portfolio_gamma * case.account.basis
+    return case.account.gamma_after, limit, at_most(np.abs(case.account.gamma_after), limit)
+
+
+# --- state and clock --------------------------------------------------------------------------------------------
+
+
+def _market(case: Case) -> Market:
+    if case.market is None:
+        raise ValueError("this gate needs the market's columns")
+    return case.market
+
+
+@_gate("NOT_ACTIVE", "Portfolio state", "", "A-02")
+def portfolio_active(case: Case) -> Verdict:
+    return _market(case).active, 1.0, _market(case).active
+
+
+@_gate("MODE_OFF", "Mode", "", "P-27")
+def mode_on(case: Case) -> Verdict:
+    return _market(case).mode_on, 1.0, _market(case).mode_on
+
+
+@_gate("NOT_PERMITTED", "Permission", "", "A-16")
+def permitted(case: Case) -> Verdict:
+    return _market(case).permitted, 1.0, _market(case).permitted
+
+
+@_gate("SESSION_CLOSED", "Session", "", "A-16, section 9")
+def session_open(case: Case) -> Verdict:
+    return _market(case).session_open, 1.0, _market(case).session_open
+
+
+@_gate("TOO_EARLY", "Minutes since the open", "minutes", "A-16")
+def not_too_early(case: Case) -> Verdict:
+    since, limit = _market(case).minutes_since_open, case.limits.entry_delay_minutes
+    return since, limit, at_least(since, limit)
+
+
+@_gate("TOO_LATE", "Minutes to the forced close", "minutes", "P-09, A-16")
+def not_too_late(case: Case) -> Verdict:
+    left, limit = _market(case).minutes_to_forced_close, case.limits.last_entry_minutes
+    return left, limit, at_least(left, limit)
+
+
+@_gate("HEARTBEAT_STALE", "Age of the last risk check", "seconds", "P-22, A-10")
+def heartbeat_fresh(case: Case) -> Verdict:
+    age, limit = _market(case).heartbeat_age_seconds, case.limits.heartbeat_max_age_seconds
+    return age, limit, at_most(age, limit)
+
+
+@_gate("NEEDS_CONFIRMATION", "Day loss before confirmation", "USD", "P-08")
+def confirmed_after_loss(case: Case) -> Verdict:
+    """L1: from half the daily limit on a person confirms each entry."""
+    limit = -case.limits.confirm_entries_loss * case.account.basis
+    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) | _market(case).confirmed
+
+
+@_gate("THROTTLED", "Opening intents in the window", "count", "A-04")
+def not_throttled(case: Case) -> Verdict:
+    """Before this one: the entry itself would be one more."""
+    count, limit = _market(case).opening_intents, case.limits.max_opening_intents
+    return count, limit, below(count, limit)
+
+
+@_gate("COOLDOWN", "Minutes of pause left", "minutes", "P-08, P-09, A-04")
+def no_cooldown(case: Case) -> Verdict:
+    left = _market(case).cooldown_minutes_left
+    return left, 0.0, at_most(left, 0.0)
+
+
+# --- the contract -----------------------------------------------------------------------------------------------
+
+
+@_gate("ADJUSTED_CONTRACT", "Standard contract", "", "SPEC section 9")
+def not_adjusted(case: Case) -> Verdict:
+    return _market(case).adjusted, 0.0, ~_market(case).adjusted
+
+
+@_gate("AM_SETTLED", "PM settlement", "", "SPEC section 9")
+def not_am_settled(case: Case) -> Verdict:
+    return _market(case).am_settled, 0.0, ~_market(case).am_settled
+
+
+@_gate("EXPIRATION_OUT_OF_RANGE", "Days to expiration", "days", "A-16")
+def expiration_in_range(case: Case) -> Verdict:
+    days = _market(case).expiration_days
+    earliest, latest = case.limits.min_expiration_days, case.limits.max_expiration_days
+    nearest = np.where(below(days, earliest), earliest, latest)
+    return days, nearest, at_least(days, earliest) & at_most(days, latest)
+
+
+@_gate("EARNINGS_BEFORE_EXPIRY", "No earnings before expiration", "", "B-55, A-16")
+def no_earnings_inside(case: Case) -> Verdict:
+    inside = _market(case).earnings_before_expiry
+    return inside, 0.0, ~inside | np.logical_not(case.limits.refuse_earnings_before_expiry)
+
+
+# --- freshness --------------------------------------------------------------------------------------------------
+
+
+@_gate("STALE_QUOTE", "Quote age", "seconds", "A-05")
+def quote_fresh(case: Case) -> Verdict:
+    """Age counts from the feed's last confirmation."""
+    age, limit = _market(case).quote_age_seconds, _market(case).quote_max_age_seconds
+    return age, limit, at_least(age, 0.0) & at_most(age, limit)
+
+
+@_gate("STALE_VIX", "VIX age", "seconds", "A-05")
+def vix_fresh(case: Case) -> Verdict:
+    age, limit = _market(case).vix_age_seconds, _market(case).vix_max_age_seconds
+    return age, limit, at_least(age, 0.0) & at_most(age, limit)
+
+
+@_gate("NO_BID", "Bid", "USD per share", "A-05, P-21")
+def has_bid(case: Case) -> Verdict:
+    return _market(case).bid, 0.0, _market(case).bid > 0
+
+
+@_gate("CROSSED_QUOTE", "Ask above bid", "USD per share", "A-05, P-21")
+def not_crossed(case: Case) -> Verdict:
+    """A missing bid is another gate's business; a missing ask is this one's."""
+    width = _market(case).ask - np.nan_to_num(_market(case).bid)
+    return width, 0.0, above(width, 0.0)
+
+
+# --- liquidity and the cost of entering ---------------------------------------------------------------------------
+
+
+@_gate("SPREAD_TOO_WIDE", "Spread", "fraction", "A-05, A-13")
+def spread_narrow(case: Case) -> Verdict:
+    """(ask - bid) / mid, at most 10%; 5% for a large bet (1.5 minimum bets). Compared by multiplication."""
+    market, limits = _market(case), case.limits
+    width, middle = market.ask - market.bid, (market.ask + market.bid) / 2.0
+    large = at_least(market.dollars, limits.large_bet_multiple * market.minimum)
+    most = np.where(large, np.minimum(limits.max_spread, limits.max_spread_large_bet), limits.max_spread)
+    return width / middle, most, at_most(width, most * middle)
+
+
+@_gate("VOLUME_UNKNOWN", "Volume known", "contracts", "A-13")
+def volume_known(case: Case) -> Verdict:
+    market, limits = _market(case), case.limits
+    early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
+    return market.volume, 0.0, ~np.isnan(market.volume) | early | limits.waive_volume_unknown
+
+
+@_gate("VOLUME_TOO_THIN", "Share of volume", "contracts", "A-13")
+def volume_enough(case: Case) -> Verdict:
+    """From 10:00: contracts <= max(5% of today's volume, 2 x displayed ask size). Unknown volume is its own gate."""
+    market, limits = _market(case), case.limits
+    displayed = limits.displayed_size_multiple * np.nan_to_num(market.ask_size)
+    most = np.maximum(whole_contracts(limits.max_share_of_volume * market.volume, 1.0), displayed)
+    early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
+    return market.contracts, most, at_most(market.contracts, most) | early | np.isnan(market.volume)
+
+
+@_gate("OI_UNKNOWN", "Open interest known", "contracts", "A-13")
+def open_interest_known(case: Case) -> Verdict:
+    interest = _market(case).open_interest
+    return interest, 0.0, ~np.isnan(interest) | case.limits.waive_open_interest_unknown
+
+
+@_gate("OI_TOO_THIN", "Share of open interest", "contracts", "A-13")
+def open_interest_enough(case: Case) -> Verdict:
+    """contracts <= 10% of open interest. Unknown interest is its own gate."""
+    market = _market(case)
+    most = whole_contracts(case.limits.max_share_of_open_interest * market.open_interest, 1.0)
+    return market.contracts, most, at_most(market.contracts, most) | np.isnan(market.open_interest)
+
+
+@_gate("PREMIUM_TOO_LOW", "Premium", "USD per share", "A-12")
+def premium_high_enough(case: Case) -> Verdict:
+    market = _market(case)
+    least = np.where(market.index_sized, case.limits.min_premium_index, case.limits.min_premium)
+    return market.ask, least, at_least(market.ask, least)
+
+
+@_gate("STOP_TOO_CLOSE", "Room above the stop", "USD per share", "A-12")
+def stop_far_enough(case: Case) -> Verdict:
+    """bid - stop >= max(2 ticks, 12% of the ask; 8% for 7DTE): the spread must not nearly stop the bet by itself."""
+    market, limits = _market(case), case.limits
+    least = np.maximum(limits.stop_room_ticks * market.tick, limits.stop_room_fraction * market.ask)
+    room = market.bid - market.stop
+    return room, least, at_least(room, least)
+
+
+@_gate("COST_OVER_TARGET", "Cost against the first target", "USD per share", "A-12, B-38")
+def cost_under_target(case: Case) -> Verdict:
+    """Spread and both fees, a share, against the first effective target."""
+    market = _market(case)
+    cost = market.ask - market.bid + 2.0 * case.limits.fee_per_contract / market.multiplier_per_contract
+    target = market.first_target_fraction * market.ask
+    return cost, target, at_most(cost, target)
+
+
+@_gate("BOOK_EXPOSURE", "Exposure after the bet", "USD", "A-15")
+def book_exposure(case: Case) -> Verdict:
+    market = _market(case)
+    after = market.exposure + market.dollars
+    return after, market.exposure_limit, at_most(after, market.exposure_limit)
+
+
+@_gate("GREEKS_UNKNOWN", "Greeks known", "", "P-05, A-14")
+def greeks_known(case: Case) -> Verdict:
+    return _market(case).greeks_known, 1.0, _market(case).greeks_known
+
+
+@_gate("CORRELATION_UNKNOWN", "Correlation known", "", "P-01, P-12")
+def correlation_known(case: Case) -> Verdict:
+    return _market(case).correlation_known, 1.0, _market(case).correlation_known
+
+
+ACCOUNT_0DTE: tuple[Rule, ...] = (
+    emergency_halt,
+    daily_loss,
+    lowest_confidence,
+    highest_vix,
+    highest_correlation,
+    positions_in_symbol,
+    positions_in_all,
+    book_delta,
+    book_gamma,
+)
+ACCOUNT_7DTE: tuple[Rule, ...] = (emergency_halt, daily_loss, lowest_confidence, highest_vix)
+_STATE: tuple[Rule, ...] = (portfolio_active, mode_on, permitted, confirmed_after_loss, not_throttled, no_cooldown)
+_CLOCK: tuple[Rule, ...] = (session_open, not_too_early)
+_CONTRACT: tuple[Rule, ...] = (not_adjusted, not_am_settled, expiration_in_range)
+_FRESH: tuple[Rule, ...] = (quote_fresh, vix_fresh, heartbeat_fresh, has_bid, not_crossed)
+_LIQUID: tuple[Rule, ...] = (
+    spread_narrow,
+    volume_known,
+    volume_enough,
+    open_interest_known,
+    open_interest_enough,
+    premium_high_enough,
+    stop_far_enough,
+    cost_under_target,
+    book_exposure,
+)
+_GREEKS: tuple[Rule, ...] = (greeks_known, correlation_known)
+MARKET_0DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, not_too_late, *_CONTRACT, *_FRESH, *_GREEKS, *_LIQUID)
+MARKET_7DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, *_CONTRACT, no_earnings_inside, *_FRESH, *_LIQUID)
+
+
+def judge_account(account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE) -> Gates:
+    """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
+    with np.errstate(invalid="ignore"):
+        return judge(gates, Case(limits, account), valid)
+
+
+def judge_entry(account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn) -> Gates:
+    """Judge account and market gates together, in the order given: what an entry must pass (SPEC A-16)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return judge(gates, Case(limits, account, market), valid)
+
+
+def entry_gates(system: str) -> tuple[Rule, ...]:
+    """The gates of a system: A-16's list, account first."""
+    return (*ACCOUNT_0DTE, *MARKET_0DTE) if system == "smart-0dte" else (*ACCOUNT_7DTE, *MARKET_7DTE)
+
+
