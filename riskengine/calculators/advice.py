@@ -104,7 +104,7 @@ def _kelly(row: Row, numbers: Numbers) -> str:
 ADVICE: tuple[Advice, ...] = (
     Advice(
         "W1",
-        lambda b, limits: above(b.dollars, LARGE_SHARE * b.equity),
+        lambda b, limits: (b.dollars > 0) & above(b.dollars, LARGE_SHARE * b.equity),
         lambda r, n: f"This bet is {percent(r['dollars'] / r['equity'])} of the account in one option; the whole amount "
         "can be lost. At a 55% even-money edge full Kelly is 10%.",
     ),
@@ -127,19 +127,20 @@ ADVICE: tuple[Advice, ...] = (
     ),
     Advice(
         "W6",
-        lambda b, limits: above(b.dollars * limits.stop_fraction, b.risk_budget),
+        lambda b, limits: (b.dollars > 0) & above(b.dollars * limits.stop_fraction, b.risk_budget),
         lambda r, n: f"{usd(r['dollars'] * n.stop_fraction)} at the stop, "
         f"{plain(r['dollars'] * n.stop_fraction / r['risk_budget'], 1)} times your {plain(100 * n.max_portfolio_risk)}% "
         f"budget; {usd(r['dollars'])} if the stop fails.",
     ),
     Advice(
         "W7",
-        lambda b, limits: above(b.dollars, limits.max_daily_loss * b.equity + np.minimum(b.day_pnl, 0.0)),
+        lambda b, limits: (b.dollars > 0)
+        & above(b.dollars, limits.max_daily_loss * b.equity + np.minimum(b.day_pnl, 0.0)),
         _total_loss,
     ),
     Advice(
         "W8",
-        lambda b, limits: below(b.equity, b.minimum_rises),
+        lambda b, limits: (b.equity > 0) & below(b.equity, b.minimum_rises),
         lambda r, n: f"The minimum is now {percent(r['minimum'] / r['equity'])} of equity, rising as equity falls; at "
         "$50,000 betting ends.",
     ),
@@ -223,3 +224,15 @@ def minimum_overrides_allocation(fraction: float, dollars: float) -> str:
     return f"MINIMUM_OVERRIDES_ALLOCATION: profile allows {plain(100 * fraction)}% = ${dollars:.2f}"
 
 
+
+
+def break_even(threshold: FloatColumn, share: npt.NDArray[np.int64], stop_fraction: FloatColumn) -> FloatColumn:
+    """The share of winners at which the ladder pays for the stop, before costs: stop / (stop + average gain).
+
+    `threshold` and `share` are blocks of shape (n, 8), shares in ten-thousandths. What no slice closes is taken to
+    gain the highest threshold plus a fifth of it (the 3R runner: 60% where the last slice is 50%). Source: SPEC 7.4.
+    """
+    taken = np.where(share > 0, threshold, 0.0)
+    gain = (taken * share).sum(axis=1) / 10_000
+    gain += (10_000 - share.sum(axis=1)) / 10_000 * taken.max(axis=1) * 1.2
+    return np.asarray(stop_fraction / (stop_fraction + gain))

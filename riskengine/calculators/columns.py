@@ -51,19 +51,18 @@ def below(value: Number, limit: Number) -> BoolColumn:
     return value < limit - tolerance(limit)  # type: ignore[return-value]
 
 
-def half_up_places(value: Number, places: int) -> FloatColumn:
-    """Round half up to so many decimal places; a value within 4 ulp of the half counts as the half."""
+def half_up_places(value: FloatColumn, places: int) -> FloatColumn:
+    """Round half up to so many decimal places; a value within a few ulp under the half counts as the half."""
     scale = 10.0**places
-    scaled = np.asarray(value, dtype=np.float64) * scale
-    return np.floor(scaled + 0.5 + 4 * np.spacing(np.abs(scaled))) / scale
+    return np.floor(value * (scale * (1.0 + 1e-15)) + 0.5) / scale
 
 
-def whole_contracts(dollars: Number, contract_cost: Number) -> FloatColumn:
+def whole_contracts(dollars: FloatColumn, contract_cost: Number) -> FloatColumn:
     """The most whole contracts that `dollars` pays for: the largest n with n x cost <= dollars (within tolerance).
 
     The quotient is only a first guess; the comparison that decides is a multiplication (SPEC B-14).
     """
-    guess = np.floor(np.asarray(dollars / contract_cost))
+    guess = np.floor(dollars / contract_cost)
     return guess + at_least(dollars, (guess + 1.0) * contract_cost)
 
 

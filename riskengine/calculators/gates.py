@@ -19,10 +19,9 @@ from riskengine.calculators.columns import (
     at_most,
     below,
     half_up_places,
-    whole_contracts,
 )
 from riskengine.calculators.limits import Limits
-from riskengine.calculators.rules import Effect, Gates, Rule, Verdict, judge, rule
+from riskengine.calculators.rules import YES_NO, Effect, Rule, Verdict, Verdicts, judge, rule
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -171,22 +170,22 @@ def _market(case: Case) -> Market:
     return case.market
 
 
-@_gate("NOT_ACTIVE", "Portfolio state", "", "A-02")
+@_gate("NOT_ACTIVE", "Portfolio state", YES_NO, "A-02")
 def portfolio_active(case: Case) -> Verdict:
     return _market(case).active, 1.0, _market(case).active
 
 
-@_gate("MODE_OFF", "Mode", "", "P-27")
+@_gate("MODE_OFF", "Mode", YES_NO, "P-27")
 def mode_on(case: Case) -> Verdict:
     return _market(case).mode_on, 1.0, _market(case).mode_on
 
 
-@_gate("NOT_PERMITTED", "Permission", "", "A-16")
+@_gate("NOT_PERMITTED", "Permission", YES_NO, "A-16")
 def permitted(case: Case) -> Verdict:
     return _market(case).permitted, 1.0, _market(case).permitted
 
 
-@_gate("SESSION_CLOSED", "Session", "", "A-16, section 9")
+@_gate("SESSION_CLOSED", "Session", YES_NO, "A-16, section 9")
 def session_open(case: Case) -> Verdict:
     return _market(case).session_open, 1.0, _market(case).session_open
 
@@ -232,12 +231,12 @@ def no_cooldown(case: Case) -> Verdict:
 # --- the contract -----------------------------------------------------------------------------------------------
 
 
-@_gate("ADJUSTED_CONTRACT", "Standard contract", "", "SPEC section 9")
+@_gate("ADJUSTED_CONTRACT", "Standard contract", YES_NO, "SPEC section 9")
 def not_adjusted(case: Case) -> Verdict:
     return _market(case).adjusted, 0.0, ~_market(case).adjusted
 
 
-@_gate("AM_SETTLED", "PM settlement", "", "SPEC section 9")
+@_gate("AM_SETTLED", "PM settlement", YES_NO, "SPEC section 9")
 def not_am_settled(case: Case) -> Verdict:
     return _market(case).am_settled, 0.0, ~_market(case).am_settled
 
@@ -250,7 +249,7 @@ def expiration_in_range(case: Case) -> Verdict:
     return days, nearest, at_least(days, earliest) & at_most(days, latest)
 
 
-@_gate("EARNINGS_BEFORE_EXPIRY", "No earnings before expiration", "", "B-55, A-16")
+@_gate("EARNINGS_BEFORE_EXPIRY", "No earnings before expiration", YES_NO, "B-55, A-16")
 def no_earnings_inside(case: Case) -> Verdict:
     inside = _market(case).earnings_before_expiry
     return inside, 0.0, ~inside | np.logical_not(case.limits.refuse_earnings_before_expiry)
@@ -280,7 +279,7 @@ def has_bid(case: Case) -> Verdict:
 @_gate("CROSSED_QUOTE", "Ask above bid", "USD per share", "A-05, P-21")
 def not_crossed(case: Case) -> Verdict:
     """A missing bid is another gate's business; a missing ask is this one's."""
-    width = _market(case).ask - np.nan_to_num(_market(case).bid)
+    width = _market(case).ask - np.fmax(_market(case).bid, 0.0)
     return width, 0.0, above(width, 0.0)
 
 
@@ -308,8 +307,8 @@ def volume_known(case: Case) -> Verdict:
 def volume_enough(case: Case) -> Verdict:
     """From 10:00: contracts <= max(5% of today's volume, 2 x displayed ask size). Unknown volume is its own gate."""
     market, limits = _market(case), case.limits
-    displayed = limits.displayed_size_multiple * np.nan_to_num(market.ask_size)
-    most = np.maximum(whole_contracts(limits.max_share_of_volume * market.volume, 1.0), displayed)
+    displayed = limits.displayed_size_multiple * np.fmax(market.ask_size, 0.0)
+    most = np.maximum(np.floor(limits.max_share_of_volume * market.volume + 1e-9), displayed)
     early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
     return market.contracts, most, at_most(market.contracts, most) | early | np.isnan(market.volume)
 
@@ -324,7 +323,7 @@ def open_interest_known(case: Case) -> Verdict:
 def open_interest_enough(case: Case) -> Verdict:
     """contracts <= 10% of open interest. Unknown interest is its own gate."""
     market = _market(case)
-    most = whole_contracts(case.limits.max_share_of_open_interest * market.open_interest, 1.0)
+    most = np.floor(case.limits.max_share_of_open_interest * market.open_interest + 1e-9)
     return market.contracts, most, at_most(market.contracts, most) | np.isnan(market.open_interest)
 
 
@@ -360,12 +359,12 @@ def book_exposure(case: Case) -> Verdict:
     return after, market.exposure_limit, at_most(after, market.exposure_limit)
 
 
-@_gate("GREEKS_UNKNOWN", "Greeks known", "", "P-05, A-14")
+@_gate("GREEKS_UNKNOWN", "Greeks known", YES_NO, "P-05, A-14")
 def greeks_known(case: Case) -> Verdict:
     return _market(case).greeks_known, 1.0, _market(case).greeks_known
 
 
-@_gate("CORRELATION_UNKNOWN", "Correlation known", "", "P-01, P-12")
+@_gate("CORRELATION_UNKNOWN", "Correlation known", YES_NO, "P-01, P-12")
 def correlation_known(case: Case) -> Verdict:
     return _market(case).correlation_known, 1.0, _market(case).correlation_known
 
@@ -402,20 +401,23 @@ MARKET_0DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, not_too_late, *_CONTRACT, *_F
 MARKET_7DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, *_CONTRACT, no_earnings_inside, *_FRESH, *_LIQUID)
 
 
-def judge_account(account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE) -> Gates:
+def judge_account(account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE) -> Verdicts:
     """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
     with np.errstate(invalid="ignore"):
         return judge(gates, Case(limits, account), valid)
 
 
-def judge_entry(account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn) -> Gates:
+def judge_entry(account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn) -> Verdicts:
     """Judge account and market gates together, in the order given: what an entry must pass (SPEC A-16)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return judge(gates, Case(limits, account, market), valid)
 
 
-def entry_gates(system: str) -> tuple[Rule, ...]:
-    """The gates of a system: A-16's list, account first."""
-    return (*ACCOUNT_0DTE, *MARKET_0DTE) if system == "smart-0dte" else (*ACCOUNT_7DTE, *MARKET_7DTE)
+# Judged only when an entry is placed: a size looked at for information waits for nobody.
+AT_PLACEMENT = frozenset({"HEARTBEAT_STALE"})
 
 
+def entry_gates(system: str, *, placing: bool) -> tuple[Rule, ...]:
+    """The gates of a system: A-16's list, account first. A preview leaves out those of `AT_PLACEMENT`."""
+    gates = (*ACCOUNT_0DTE, *MARKET_0DTE) if system == "smart-0dte" else (*ACCOUNT_7DTE, *MARKET_7DTE)
+    return gates if placing else tuple(gate for gate in gates if gate.code not in AT_PLACEMENT)

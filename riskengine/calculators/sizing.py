@@ -1,14 +1,15 @@
 """What both systems' sizings share: the input check at the door, and the columns that come out."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from riskengine.calculators import codes
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
-from riskengine.calculators.rules import BINDINGS, CodeColumn, Gates, Running
-from riskengine.calculators.trace import Trace
+from riskengine.calculators import codes, trace
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above
+from riskengine.calculators.rules import CodeColumn, Effect, Running, Step, Verdicts
 
 LARGEST = 1e12  # no price, account or count is larger; infinity and NaN are outside every range
 SMALLEST = 1e-9  # "more than zero"
@@ -24,42 +25,39 @@ class Field:
     must: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Door:
-    """Which rows may be sized. `values` has shape (fields, n) with the given inputs."""
+    """The input check of one system: every input against its range, in three operations for all of them."""
+
+    def __init__(self, *fields: Field) -> None:
+        self.fields = fields
+        self._lowest = np.array([[f.lowest] for f in fields])
+        self._highest = np.array([[f.highest] for f in fields])
+
+    def check(self, *inputs: FloatColumn) -> "Checked":
+        """Judge the inputs, in the order of the fields. A NaN compares false on both sides, so a missing or unusable
+        number never passes."""
+        values = np.array(inputs)
+        usable = (values >= self._lowest) & (values <= self._highest)
+        return Checked(self.fields, values, usable, usable.all(axis=0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """Which rows may be sized. `values` and `usable` have shape (fields, n)."""
 
     fields: tuple[Field, ...]
     values: npt.NDArray[np.float64]
     usable: npt.NDArray[np.bool_]
     valid: BoolColumn
 
-    def problem(self, row: int) -> tuple[Field, float] | None:
-        """The first unusable input of a row and its value, for the sentence."""
+    def sentence(self, row: int) -> str | None:
+        """Which input of a row is unusable, and what it must be; None for a valid row."""
         if self.valid[row]:
             return None
-        at = int((~self.usable[:, row]).argmax())
-        return self.fields[at], float(self.values[at, row])
-
-
-def check(fields: tuple[Field, ...], values: npt.NDArray[np.float64]) -> Door:
-    """Judge each input of each row against its range, in three operations for all of them.
-
-    A NaN compares false on both sides, so a missing or unusable number never passes.
-    """
-    lowest, highest = _ranges(fields)
-    usable = (values >= lowest) & (values <= highest)
-    return Door(fields, values, usable, usable.all(axis=0))
-
-
-_CACHE: dict[tuple[Field, ...], tuple[FloatColumn, FloatColumn]] = {}
-
-
-def _ranges(fields: tuple[Field, ...]) -> tuple[FloatColumn, FloatColumn]:
-    ranges = _CACHE.get(fields)
-    if ranges is None:
-        ranges = np.array([[f.lowest] for f in fields]), np.array([[f.highest] for f in fields])
-        _CACHE[fields] = ranges
-    return ranges
+        at = int(self.usable[:, row].argmin())
+        value, field = float(self.values[at, row]), self.fields[at]
+        given = "missing or not a finite number" if not np.isfinite(value) else f"{value:g}"
+        return codes.CODES[codes.INDEX["INVALID_INPUT"]].sentence.format(field=field.name, saw=given, limit=field.must)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,64 +66,88 @@ class Sizing:
 
     `contracts` is the indicative size in whole contracts and `dollars` their cost (0DTE without a price: the dollars
     alone); `formula_dollars` what the arithmetic asked for before rounding to contracts. All are 0 where `refusal`
-    names a sizing refusal. `asked` and `multiplier` are the product of the factors before and after the clamp, NaN
-    where the input was unusable. `floor_lifted` and `overridden` say where the minimum-bet rule raised the size, and where
-    the minimum bet overrode the allocation to the stock. Only an authorised entry can become an order; gates are judged apart.
+    names a sizing refusal. `asked` and `multiplier` are the product of the factors before and after the clamp.
+    `floor_lifted` and `overridden` say where the minimum-bet rule raised the size, and where the minimum bet overrode
+    the allocation to the stock. Only an authorised entry can become an order; gates are judged apart.
     """
 
+    system: str
     contracts: IntColumn
     dollars: FloatColumn
     formula_dollars: FloatColumn
     asked: FloatColumn
     multiplier: FloatColumn
     refusal: CodeColumn
-    binding: CodeColumn
     minimum: FloatColumn
     floor_lifted: BoolColumn
     overridden: BoolColumn
-    door: Door
-    trace: Trace
+    checked: Checked
+    steps: list[Step]
+    blocks: Verdicts
+    amounts: Mapping[str, Any]
+    multiplier_changes: Callable[[Sequence[Step]], list[tuple[str, Any]]]
 
-    def binding_name(self, row: int) -> str:
-        """What set the size; a refused row's binding is the refusal itself."""
-        refusal = self.refusal[row]
-        return codes.CODES[refusal].name if refusal else BINDINGS[self.binding[row]]
+    def bindings(self) -> list[str]:
+        """What set each row's size: the last step that changed it, or the refusal's own code."""
+        names = np.full(len(self.dollars), "", dtype=object)
+        with np.errstate(invalid="ignore"):
+            for name, changed in _changes(self.multiplier_changes, self.steps):
+                names[np.broadcast_to(changed, names.shape)] = name
+        refused = self.refusal != codes.NONE
+        names[refused] = codes.NAMES[self.refusal[refused]]
+        return names.tolist()  # type: ignore[no-any-return]
 
-    def explain(self, row: int, gates: Gates | None = None) -> dict[str, object]:
-        """One row's trace as plain data."""
-        refusal = codes.CODES[self.refusal[row]].name or None
-        return self.trace.row(row, binding=self.binding_name(row), refusal=refusal, gates=gates)
+    def explain(self, row: int, gates: Verdicts | None = None) -> dict[str, Any]:
+        """One row's trace as plain data: dollars before and after each rule, every block and gate with its limit."""
+        refusal = codes.CODES[self.refusal.item(row)].name or None
+        valid = self.checked.valid.item(row)
+        steps = trace.row_steps(self.steps, row)
+        if valid and not refusal:
+            binding = [name for name, changed in _changes(self.multiplier_changes, steps) if changed][-1]
+        else:
+            binding = refusal or ""
+        return {
+            "version": trace.VERSION,
+            "engine": trace.ENGINE,
+            "system": self.system,
+            "amounts": trace.amounts_at(self.amounts, row),
+            "steps": trace.describe(steps, self.minimum.item(row), binding) if valid else [],
+            "blocks": trace.describe_verdicts(self.blocks, row) if valid else [],
+            "gates": trace.describe_verdicts(gates, row) if valid and gates is not None else [],
+            "binding": binding,
+            "refusal": refusal,
+        }
+
+
+def _changes(multiplier_changes: Callable[[Sequence[Step]], list[tuple[str, Any]]], steps: Sequence[Step]) -> Any:
+    """(name, where it set the size) in order: first the system's own multiplier steps, then limits that cut and
+    rounding that raised. Works on columns and on one row's numbers alike."""
+    found = multiplier_changes(steps)
+    for step in steps:
+        if step.rule.effect is Effect.LIMIT:
+            found.append((step.rule.code, above(step.before, step.after)))
+        elif step.rule.effect is Effect.ROUND:
+            found.append((step.rule.code, above(step.after, step.before)))
+    return found
 
 
 def cents(dollars: FloatColumn) -> FloatColumn:
     """Money leaving the calculators: rounded once, half up, to the cent."""
-    return np.floor(dollars * 100.0 + 0.5 + 1e-6) / 100.0
+    return np.floor(dollars * 100.0 + (0.5 + 1e-6)) / 100.0
 
 
-def result(
-    running: Running,
-    door: Door,
-    *,
-    contracts: FloatColumn,
-    formula_dollars: FloatColumn,
-    asked: FloatColumn,
-    floor_lifted: BoolColumn,
-    overridden: BoolColumn,
-    multiplier_shown: BoolColumn,
-) -> Sizing:
-    """Zero every refused row, whatever its arithmetic came to: a refused or unusable row never leaves with a size."""
-    sized = running.refusal == codes.NONE
-    return Sizing(
-        contracts=np.where(sized, contracts, 0.0).astype(np.int64),
-        dollars=np.where(sized, cents(running.dollars), 0.0),
-        formula_dollars=np.where(sized, cents(formula_dollars), 0.0),
-        asked=np.where(multiplier_shown, asked, np.nan),
-        multiplier=np.where(multiplier_shown, running.multiplier, np.nan),
-        refusal=running.refusal,
-        binding=running.binding,
-        minimum=running.minimum,
-        floor_lifted=floor_lifted,
-        overridden=overridden,
-        door=door,
-        trace=running.trace,
-    )
+def refusals(checked: Checked, blocks: Verdicts) -> CodeColumn:
+    """The first refusal of each row: an unusable input before any block."""
+    return np.where(checked.valid, blocks.first_failed(), np.int16(codes.INDEX["INVALID_INPUT"]))
+
+
+def zero_refused(refusal: CodeColumn, *columns: FloatColumn) -> list[FloatColumn]:
+    """A refused or unusable row never leaves with a size, whatever its arithmetic came to."""
+    sized = refusal == codes.NONE
+    return [np.where(sized, column, 0.0) for column in columns]
+
+
+def begin(n: int) -> Running:
+    """One minimum bet a row, before any rule has spoken."""
+    ones = np.ones(n)
+    return Running(ones, ones, [])

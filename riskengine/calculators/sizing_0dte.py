@@ -6,15 +6,16 @@
     size = min(mult x MIN, MAX, LIM - exposure, buying power)
     n    = floor(size / cost), or the fewest contracts reaching MIN when that is under it
 
-Refused when the room or the buying power is under MIN, or when whole contracts cannot reach MIN within the size (or
+Refused when MAX, the room or the buying power is under MIN, or when whole contracts cannot reach MIN within the size (or
 125% of MIN), MAX, the room and the buying power. The size is indicative: the gates decide whether it may be traded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from riskengine.calculators import codes
 from riskengine.calculators.columns import (
     CONFIDENCE_PLACES,
     PRICE_PLACES,
@@ -29,8 +30,8 @@ from riskengine.calculators.columns import (
     whole_contracts,
 )
 from riskengine.calculators.limits import REFUSE, Limits
-from riskengine.calculators.rules import BINDING_INDEX, Effect, Finding, Running, Verdict, apply, rule, start
-from riskengine.calculators.sizing import LARGEST, SMALLEST, Field, Sizing, check, result
+from riskengine.calculators.rules import YES_NO, Effect, Finding, Running, Step, Verdict, apply, judge, rule
+from riskengine.calculators.sizing import LARGEST, SMALLEST, Door, Field, Sizing, begin, cents, refusals, zero_refused
 
 SYSTEM = "smart-0dte"
 
@@ -58,7 +59,7 @@ class Book:
 
 
 # The order is the order in which an unusable input is named.
-FIELDS = (
+DOOR = Door(
     Field("confidence", 0.0, 1.0, "a number from 0 to 1"),
     Field("vix", SMALLEST, LARGEST, "a number above 0"),
     Field("equity_sod", SMALLEST, LARGEST, "an amount above 0"),
@@ -69,7 +70,7 @@ FIELDS = (
     Field("other_positions", 0.0, LARGEST, "a count of at least 0"),
     Field("option_price", SMALLEST, LARGEST, "a price above 0"),
 )
-_PRICE = len(FIELDS) - 1  # checked last: an unusable price leaves the multipliers known
+_PRICE = len(DOOR.fields) - 1  # checked last: an unusable price leaves the multipliers known
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +89,7 @@ class Case:
     room: FloatColumn
     buying_power: FloatColumn
     day_room: FloatColumn
+    day_limit: FloatColumn
     cost: FloatColumn
     dollars_only: BoolColumn
     long: BoolColumn
@@ -127,7 +129,7 @@ def highest_multiplier(case: Case) -> Finding:
     return case.asked, case.limits.max_size_multiplier
 
 
-@rule("FLOOR_1X", "Lowest multiplier", Effect.CLAMP_LOW, "multiple", "SPEC 23, 34")
+@rule("FLOOR_1X", "Lowest multiplier", Effect.FLOOR, "multiple", "SPEC 23, 34")
 def lowest_multiplier(case: Case) -> Finding:
     """Never under the minimum bet (below_minimum_policy = raise)."""
     return case.asked, case.limits.min_size_multiplier
@@ -154,7 +156,7 @@ def buying_power(case: Case) -> Finding:
 @rule("DAY_BUDGET", "Rest of the day's loss limit", Effect.LIMIT, "USD", "B-08")
 def day_budget(case: Case) -> Finding:
     """Where switched on: the loss at the stop fits what is left of the day's loss limit."""
-    return case.day_room, np.where(case.limits.enforce_day_budget, case.day_room / case.limits.stop_fraction, np.inf)
+    return case.day_room, case.day_limit
 
 
 @rule("CEIL_TO_MINIMUM", "Whole contracts", Effect.ROUND, "USD per contract", "SPEC 5, B-12")
@@ -168,7 +170,7 @@ def round_to_contracts(case: Case) -> Finding:
     return case.cost, np.where(case.dollars_only, case.formula, case.contracts * case.cost)
 
 
-@rule("SHORT_NOT_SUPPORTED", "Long premium only", Effect.BLOCK, "", "SPEC 38, B-49")
+@rule("SHORT_NOT_SUPPORTED", "Long premium only", Effect.BLOCK, YES_NO, "SPEC 38, B-49")
 def long_only(case: Case) -> Verdict:
     return case.long, 1.0, case.long
 
@@ -178,6 +180,12 @@ def factors_reach_minimum(case: Case) -> Verdict:
     """Only with below_minimum_policy = refuse."""
     enough = ~below(case.asked, case.limits.min_size_multiplier)
     return case.asked * case.minimum, case.minimum, enough | (case.limits.below_minimum_policy != REFUSE)
+
+
+@rule("ACCOUNT_TOO_SMALL", "Minimum within maximum", Effect.BLOCK, "USD", "B-26")
+def minimum_within_maximum(case: Case) -> Verdict:
+    """Never with the defaults; a profile's own numbers may leave no permissible bet."""
+    return case.minimum, case.maximum, at_most(case.minimum, case.maximum)
 
 
 @rule("EXPOSURE_ROOM_BELOW_MINIMUM", "Room for a minimum bet", Effect.BLOCK, "USD", "SPEC 36")
@@ -202,6 +210,7 @@ def whole_contracts_fit(case: Case) -> Verdict:
     dollars = case.running.dollars
     most = np.maximum(case.formula, case.limits.rounding_overshoot * case.minimum)
     most = np.minimum(np.minimum(most, case.maximum), np.minimum(case.room, case.buying_power))
+    most = np.minimum(most, case.day_limit)
     return dollars, most, at_most(dollars, most) | case.dollars_only
 
 
@@ -212,12 +221,12 @@ ROUNDING = (round_to_contracts,)
 BLOCKS = (
     long_only,
     factors_reach_minimum,
+    minimum_within_maximum,
     room_for_minimum,
     buying_power_for_minimum,
     day_budget_for_minimum,
     whole_contracts_fit,
 )
-RULES = (*FACTORS, *CLAMPS, *LIMITS, *ROUNDING, *BLOCKS)
 
 
 def size_book(book: Book, limits: Limits) -> Sizing:
@@ -230,46 +239,47 @@ def size_book(book: Book, limits: Limits) -> Sizing:
         return _size(book, limits)
 
 
+def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
+    """What set the multiplier: the factors, or the cap or the floor where they acted."""
+    cap, floor = steps[len(FACTORS)], steps[len(FACTORS) + 1]
+    return [("FACTORS", True), ("CAP_2X", above(cap.saw, cap.says)), ("FLOOR_1X", below(floor.saw, floor.says))]
+
+
 def _size(book: Book, limits: Limits) -> Sizing:
-    alone = book.other_symbols == 0
-    risk = np.where(alone, 0.0, np.where(np.isnan(book.correlation_risk), 1.0, book.correlation_risk))
     # The correlation is checked as given, also where it is not used: a nonsensical number is never waved through.
     given_risk = np.where(np.isnan(book.correlation_risk), 1.0, book.correlation_risk)
-    given_price = np.where(book.dollars_only, 1.0, book.option_price)
-    door = check(
-        FIELDS,
-        np.stack(
-            (
-                book.confidence,
-                book.vix,
-                book.equity_start_of_day,
-                book.exposure,
-                book.day_pnl,
-                book.buying_power,
-                given_risk,
-                book.other_symbols,
-                given_price,
-            )
-        ),
+    price = half_up_places(book.option_price, PRICE_PLACES)
+    checked = DOOR.check(
+        book.confidence,
+        book.vix,
+        book.equity_start_of_day,
+        book.exposure,
+        book.day_pnl,
+        book.buying_power,
+        given_risk,
+        book.other_symbols,
+        np.where(book.dollars_only, 1.0, price),
     )
     basis = np.minimum(book.equity_start_of_day, limits.account_size)
     minimum = np.maximum(limits.min_position_size * basis, limits.min_position_dollars)
     exposure_limit = limits.max_total_exposure * basis
-    running = start(minimum, door.valid, SYSTEM)
-    cost = half_up_places(book.option_price, PRICE_PLACES) * book.multiplier_per_contract
+    cost = price * book.multiplier_per_contract
+    day_room = limits.max_daily_loss * basis + np.minimum(book.day_pnl, 0.0)
+    running = begin(len(minimum))
     case = Case(
         limits=limits,
         running=running,
         confidence=half_up_places(book.confidence, CONFIDENCE_PLACES),
         vix=book.vix,
-        correlation_risk=half_up_places(risk, CONFIDENCE_PLACES),
+        correlation_risk=half_up_places(given_risk, CONFIDENCE_PLACES) * (book.other_symbols != 0),
         exposure=book.exposure,
         exposure_limit=exposure_limit,
         minimum=minimum,
         maximum=limits.max_position_size * basis,
         room=exposure_limit - book.exposure,
         buying_power=book.buying_power,
-        day_room=limits.max_daily_loss * basis + np.minimum(book.day_pnl, 0.0),
+        day_room=day_room,
+        day_limit=np.where(limits.enforce_day_budget, day_room / limits.stop_fraction, np.inf),
         cost=cost,
         dollars_only=book.dollars_only,
         long=book.long,
@@ -281,15 +291,28 @@ def _size(book: Book, limits: Limits) -> Sizing:
     apply(FACTORS, case, running)
     case.asked = running.multiplier
     apply(CLAMPS, case, running)
-    lifted = below(case.asked, limits.min_size_multiplier)
-    cut = above(case.asked, limits.max_size_multiplier)
-    running.binding = np.where(
-        lifted, np.int16(BINDING_INDEX["FLOOR_1X"]), np.where(cut, np.int16(BINDING_INDEX["CAP_2X"]), np.int16(0))
-    )
     running.dollars = running.multiplier * minimum
-    apply((*LIMITS, *ROUNDING, *BLOCKS), case, running)
-    running.trace.amounts.update(
-        {
+    apply((*LIMITS, *ROUNDING), case, running)
+    blocks = judge(BLOCKS, case, checked.valid)
+    refusal = refusals(checked, blocks)
+    contracts, dollars, formula = zero_refused(refusal, case.contracts, cents(running.dollars), cents(case.formula))
+    known = checked.usable[:_PRICE].all(axis=0) & book.long
+    lifted = below(case.asked, limits.min_size_multiplier)
+    return Sizing(
+        system=SYSTEM,
+        contracts=contracts.astype(np.int64),
+        dollars=dollars,
+        formula_dollars=formula,
+        asked=np.where(known, case.asked, np.nan),
+        multiplier=np.where(known, running.multiplier, np.nan),
+        refusal=refusal,
+        minimum=minimum,
+        floor_lifted=lifted & known & np.not_equal(limits.below_minimum_policy, REFUSE),
+        overridden=np.zeros_like(book.long),
+        checked=checked,
+        steps=running.steps,
+        blocks=blocks,
+        amounts={
             "basis": basis,
             "minimum": minimum,
             "maximum": case.maximum,
@@ -298,15 +321,6 @@ def _size(book: Book, limits: Limits) -> Sizing:
             "buying_power": case.buying_power,
             "contract_cost": cost,
             "formula": case.formula,
-        }
-    )
-    return result(
-        running,
-        door,
-        contracts=case.contracts,
-        formula_dollars=case.formula,
-        asked=case.asked,
-        floor_lifted=lifted & (running.refusal != codes.INDEX["RISK_MODEL_BELOW_MINIMUM"]) & door.valid & book.long,
-        overridden=np.zeros(len(minimum), np.bool_),
-        multiplier_shown=door.usable[:_PRICE].all(axis=0) & book.long,
+        },
+        multiplier_changes=multiplier_changes,
     )

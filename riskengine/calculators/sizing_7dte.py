@@ -10,7 +10,9 @@ Whole contracts are rounded to the ceiling at the minimum and to the floor above
 most HARD or is refused; it is never shrunk under the minimum.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +31,11 @@ from riskengine.calculators.columns import (
     half_up_places,
     whole_contracts,
 )
+from riskengine.calculators.correlation import AbsoluteCorrelation, absolute_correlation
+from riskengine.calculators.fundamentals import fundamental_factor, relative_factor
 from riskengine.calculators.limits import REFUSE, RELATIVE, Limits
-from riskengine.calculators.rules import BINDING_INDEX, CodeColumn, Effect, Finding, Running, Verdict, apply, rule, start
-from riskengine.calculators.sizing import LARGEST, SMALLEST, Field, Sizing, check, result
+from riskengine.calculators.rules import YES_NO, CodeColumn, Effect, Finding, Running, Step, Verdict, apply, judge, rule
+from riskengine.calculators.sizing import LARGEST, SMALLEST, Door, Field, Sizing, begin, cents, refusals, zero_refused
 
 SYSTEM = "mag7-7dte"
 
@@ -57,7 +61,7 @@ class Book:
     pair_correlation: FloatColumn
 
 
-FIELDS = (
+DOOR = Door(
     Field("confidence", 0.0, 1.0, "a number from 0 to 1"),
     Field("option_price", SMALLEST, LARGEST, "a price above 0"),
     Field("portfolio_value", SMALLEST, LARGEST, "an amount above 0"),
@@ -77,10 +81,8 @@ class Case:
     confidence: FloatColumn
     tier: FloatColumn
     score: FloatColumn
-    pairs: FloatColumn
-    pairs_measured: FloatColumn
-    pairs_total: FloatColumn
-    value: FloatColumn
+    fundamental_factor: FloatColumn
+    pairs: AbsoluteCorrelation
     minimum: FloatColumn
     hard: FloatColumn
     allocation: FloatColumn
@@ -109,10 +111,11 @@ def confidence_tier(case: Case) -> Finding:
 @rule("FUNDAMENTALS", "Fundamentals", Effect.CEILING, "score", "SPEC 67, section 4 (2)")
 def fundamental_ceiling(case: Case) -> Finding:
     """F = 1 + ((0.5 + s) + c) / 2 as a ceiling; relative mode: T x F / F(neutral). A missing score is not applied."""
-    absolute = 1.0 + ((0.5 + case.score) + case.confidence) / 2.0
-    neutral = 1.0 + ((0.5 + case.limits.neutral_score) + case.confidence) / 2.0
-    relative = case.tier * absolute / neutral
-    ceiling = np.where(np.equal(case.limits.fundamental_mode, RELATIVE), relative, absolute)
+    if np.any(np.equal(case.limits.fundamental_mode, RELATIVE)):
+        relative = case.tier * relative_factor(case.score, case.confidence, case.limits.neutral_score)
+        ceiling = np.where(np.equal(case.limits.fundamental_mode, RELATIVE), relative, case.fundamental_factor)
+    else:
+        ceiling = case.fundamental_factor
     return case.score, np.where(np.isnan(case.score), np.inf, ceiling)
 
 
@@ -123,12 +126,11 @@ def correlation_factor(case: Case) -> Finding:
     No positions: 1. No pair measurable: 0.8. Some not measurable: at most 0.8. The average is never divided out: the
     sum is compared with threshold x count.
     """
-    missing = case.limits.correlation_missing_factor
-    tier = case.limits.correlation_factor.at(case.pairs, case.pairs_measured)
-    complete = case.pairs_measured == case.pairs_total
-    factor = np.where(complete, tier, np.minimum(tier, missing))
-    factor = np.where(case.pairs_measured == 0, missing, factor)
-    return case.pairs / case.pairs_measured, np.where(case.pairs_total == 0, 1.0, factor)
+    missing, pairs = case.limits.correlation_missing_factor, case.pairs
+    tier = case.limits.correlation_factor.at(pairs.total, pairs.measured.astype(np.float64))
+    factor = np.where(pairs.missing == 0, tier, np.minimum(tier, missing))
+    factor = np.where(pairs.measured == 0, missing, factor)
+    return pairs.total / pairs.measured, np.where(pairs.measured + pairs.missing == 0, 1.0, factor)
 
 
 @rule("CONFIDENCE_CEILING", "Never over the tier", Effect.CEILING, "multiple", "SPEC section 4 (4)")
@@ -137,7 +139,7 @@ def tier_ceiling(case: Case) -> Finding:
     return case.asked, np.minimum(case.tier, case.limits.max_size_multiplier)
 
 
-@rule("FLOOR_1X", "Lowest multiplier", Effect.CLAMP_LOW, "multiple", "SPEC 4")
+@rule("FLOOR_1X", "Lowest multiplier", Effect.FLOOR, "multiple", "SPEC 4")
 def lowest_multiplier(case: Case) -> Finding:
     """Never under the minimum bet (below_minimum_policy = raise)."""
     return case.asked, case.limits.min_size_multiplier
@@ -186,7 +188,7 @@ def risk_budget(case: Case) -> Finding:
     return case.risk_budget, np.where(case.limits.enforce_risk_budget, within, np.inf)
 
 
-@rule("SHORT_NOT_SUPPORTED", "Long premium only", Effect.BLOCK, "", "SPEC 38, B-49")
+@rule("SHORT_NOT_SUPPORTED", "Long premium only", Effect.BLOCK, YES_NO, "SPEC 38, B-49")
 def long_only(case: Case) -> Verdict:
     return case.long, 1.0, case.long
 
@@ -250,7 +252,6 @@ BLOCKS = (
     buying_power_for_minimum,
     risk_budget_for_minimum,
 )
-RULES = (*ASKING, *CLAMPS, *ROUNDING, *LIMITS, *BLOCKS)
 
 
 def size_book(book: Book, limits: Limits) -> Sizing:
@@ -263,49 +264,52 @@ def size_book(book: Book, limits: Limits) -> Sizing:
         return _size(book, limits)
 
 
+def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
+    """What set the multiplier: the last of tier, fundamentals, correlation, cap and floor that acted."""
+    tier, fundamentals, correlation, cap, floor = steps[: len(ASKING) + len(CLAMPS)]
+    clamped = floor.after
+    uncorrelated = np.maximum(np.minimum(correlation.before, cap.says), floor.says)
+    return [
+        ("CONFIDENCE_TIER", True),
+        ("FUNDAMENTALS", below(fundamentals.after, fundamentals.before)),
+        ("CORRELATION", above(clamped, uncorrelated) | below(clamped, uncorrelated)),
+        ("CAP_2X", below(cap.says, tier.says) & above(cap.saw, cap.says)),
+        ("FLOOR_1X", below(floor.saw, floor.says)),
+    ]
+
+
 def _size(book: Book, limits: Limits) -> Sizing:
     n = len(book.confidence)
     rho = half_up_places(np.abs(book.pair_correlation), CONFIDENCE_PLACES)
-    measured = ~np.isnan(rho)
-    pairs_total = np.bincount(book.pair_row, minlength=n).astype(np.float64)
-    pairs_measured = np.bincount(book.pair_row, weights=measured, minlength=n)
-    pairs = np.bincount(book.pair_row, weights=np.where(measured, rho, 0.0), minlength=n)
     worst = np.zeros(n)
-    np.maximum.at(worst, book.pair_row, np.where(measured, rho, 0.0))
-    door = check(
-        FIELDS,
-        np.stack(
-            (
-                book.confidence,
-                book.option_price,
-                book.portfolio_value,
-                book.current_allocation,
-                book.buying_power,
-                np.where(np.isnan(book.score), 0.0, book.score),
-                worst,
-            )
-        ),
+    np.maximum.at(worst, book.pair_row, np.where(np.isnan(rho), 0.0, rho))
+    price = half_up_places(book.option_price, PRICE_PLACES)
+    checked = DOOR.check(
+        book.confidence,
+        price,
+        book.portfolio_value,
+        book.current_allocation,
+        book.buying_power,
+        np.where(np.isnan(book.score), 0.0, book.score),
+        worst,
     )
     value = book.portfolio_value
     minimum = np.maximum(limits.min_position_dollars, limits.min_position_size * value)
-    hard = limits.max_position_size * value
     confidence = half_up_places(book.confidence, CONFIDENCE_PLACES)
-    cost = half_up_places(book.option_price, PRICE_PLACES) * book.multiplier_per_contract
+    cost = price * book.multiplier_per_contract
     minimum_cost = contracts_reaching(minimum, cost) * cost
     allocation = limits.max_stock_allocation * value
-    running = start(minimum, door.valid, SYSTEM)
+    running = begin(n)
     case = Case(
         limits=limits,
         running=running,
         confidence=confidence,
         tier=limits.confidence_factor.at(confidence),
         score=book.score,
-        pairs=pairs,
-        pairs_measured=pairs_measured,
-        pairs_total=pairs_total,
-        value=value,
+        fundamental_factor=fundamental_factor(book.score, confidence),
+        pairs=absolute_correlation(book.pair_row, rho, n),
         minimum=minimum,
-        hard=hard,
+        hard=limits.max_position_size * value,
         allocation=allocation,
         current_allocation=book.current_allocation,
         overridden=below(allocation, minimum_cost) & limits.min_overrides_allocation,
@@ -320,55 +324,46 @@ def _size(book: Book, limits: Limits) -> Sizing:
     apply(ASKING, case, running)
     case.asked = running.multiplier
     apply(CLAMPS, case, running)
-    lifted = below(case.asked, limits.min_size_multiplier)
-    running.binding = _multiplier_binding(case, lifted)
     running.dollars = running.multiplier * minimum
-    apply((*ROUNDING, *LIMITS, *BLOCKS), case, running)
-    sized = running.refusal == codes.NONE
-    running.trace.amounts.update(
-        {
+    apply((*ROUNDING, *LIMITS), case, running)
+    blocks = judge(BLOCKS, case, checked.valid)
+    refusal = refusals(checked, blocks)
+    contracts, dollars, formula = zero_refused(
+        refusal, np.round(running.dollars / cost), cents(running.dollars), cents(case.formula)
+    )
+    sized = refusal == codes.NONE
+    lifted = below(case.asked, limits.min_size_multiplier)
+    return Sizing(
+        system=SYSTEM,
+        contracts=contracts.astype(np.int64),
+        dollars=dollars,
+        formula_dollars=formula,
+        asked=np.where(sized, case.asked, np.nan),
+        multiplier=np.where(sized, running.multiplier, np.nan),
+        refusal=refusal,
+        minimum=minimum,
+        floor_lifted=lifted & _got_as_far_as("CONTRACT_GRANULARITY", refusal),
+        overridden=case.overridden & _got_as_far_as("ALLOCATION_BELOW_MINIMUM", refusal),
+        checked=checked,
+        steps=running.steps,
+        blocks=blocks,
+        amounts={
             "portfolio_value": value,
             "minimum": minimum,
-            "maximum": hard,
+            "maximum": case.hard,
             "allocation": allocation,
             "room": case.room,
             "buying_power": book.buying_power,
             "risk_budget": case.risk_budget,
             "contract_cost": cost,
             "formula": case.formula,
-        }
-    )
-    return result(
-        running,
-        door,
-        contracts=np.round(running.dollars / cost),
-        formula_dollars=case.formula,
-        asked=case.asked,
-        floor_lifted=lifted & _not_refused_before(running, "CONTRACT_GRANULARITY"),
-        overridden=case.overridden & _not_refused_before(running, "ALLOCATION_BELOW_MINIMUM"),
-        multiplier_shown=sized,
+        },
+        multiplier_changes=multiplier_changes,
     )
 
 
-def _multiplier_binding(case: Case, lifted: BoolColumn) -> CodeColumn:
-    """The last of tier, fundamentals, correlation, cap and floor that set the multiplier."""
-    trace = case.running.trace
-    fundamentals = trace.steps[1]
-    before_correlation = fundamentals.after
-    binding = np.where(
-        below(fundamentals.says, case.tier), BINDING_INDEX["FUNDAMENTALS"], BINDING_INDEX["CONFIDENCE_TIER"]
-    )
-    clamped = case.running.multiplier
-    changed = above(clamped, before_correlation) | below(clamped, before_correlation)
-    binding = np.where(changed, BINDING_INDEX["CORRELATION"], binding)
-    highest = case.limits.max_size_multiplier
-    capped = below(highest, case.tier) & above(case.asked, highest)
-    binding = np.where(capped, BINDING_INDEX["CAP_2X"], binding)
-    return np.where(lifted, BINDING_INDEX["FLOOR_1X"], binding).astype(np.int16)
-
-
-def _not_refused_before(running: Running, code: str) -> BoolColumn:
-    """Rows that got as far as the block `code`: what earlier blocks refused was never asked for more."""
+def _got_as_far_as(code: str, refusal: CodeColumn) -> BoolColumn:
+    """Rows that no earlier block than `code` refused: what was refused before was never asked for more."""
     order = [each.code for each in BLOCKS]
-    earlier = [codes.INDEX["INVALID_INPUT"], *(codes.INDEX[name] for name in order[: order.index(code)])]
-    return ~np.isin(running.refusal, earlier)
+    earlier = ["INVALID_INPUT", *order[: order.index(code)]]
+    return ~np.isin(refusal, [codes.INDEX[name] for name in earlier])

@@ -1,91 +1,67 @@
-"""What every rule saw and said, kept as columns; `Trace.row` turns one row into the dict that everything shows.
+"""One row of a sizing as plain data: what every rule saw and said, what every gate found, and what bound.
 
-Keeping a step costs five references, not a copy, so a million traced rows cost no more than their arithmetic. API,
-page, admin, audit export and breaker trips all show this one shape. Labels and units travel inside it: a stored trace
-is readable after its rule is gone. `VERSION` rises when a key changes its meaning.
+In memory a trace is columns by reference, so a million traced rows cost no more than their arithmetic. API, page,
+admin, audit export and breaker trips all show the one shape made here. Labels and units travel inside it: a stored
+trace is readable after its rule is gone. `VERSION` rises when a key changes its meaning.
 """
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from riskengine.calculators import codes, wording
-
-if TYPE_CHECKING:
-    from riskengine.calculators.rules import Gates, Rule
+from riskengine.calculators.rules import ON_MULTIPLIER, YES_NO, Rule, Step, Verdicts
 
 VERSION = 1
 ENGINE = "1.0"  # rises when a rule's arithmetic changes, so that a stored decision says which arithmetic made it
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One rule's finding: columns or single numbers. For a BLOCK `after` is whether the row passes."""
-
-    rule: "Rule"
-    saw: Any
-    says: Any
-    before: Any
-    after: Any
+Plain = float | bool | None
+_HUGE = 1e300
 
 
-@dataclass(slots=True, eq=False)
-class Trace:
-    """The steps of one system over a book. `amounts` are the dollar terms the rules share (label, column)."""
-
-    system: str
-    minimum: Any
-    steps: list[Step] = field(default_factory=list)
-    blocks: list[Step] = field(default_factory=list)
-    amounts: dict[str, Any] = field(default_factory=dict)
-
-    def row(self, i: int, *, binding: str | None, refusal: str | None, gates: "Gates | None" = None) -> dict[str, Any]:
-        """One row's trace as plain data: dollars before and after each rule, every block and gate with its limit."""
-        minimum = _at(self.minimum, i)
-        steps = []
-        for step in self.steps:
-            scale = minimum if step.rule.effect in _ON_MULTIPLIER and minimum is not None else 1.0
-            before, after = _times(step.before, i, scale), _times(step.after, i, scale)
-            steps.append(
-                {
-                    "rule": step.rule.code,
-                    "label": step.rule.label,
-                    "effect": step.rule.effect.value,
-                    "unit": step.rule.unit,
-                    "source": step.rule.source,
-                    "input": _at(step.saw, i),
-                    "value": _at(step.says, i),
-                    "before": before,
-                    "after": after,
-                    "changed": before != after,
-                    "binding": binding == step.rule.code,
-                }
-            )
-        blocks = [_verdict(s.rule, _at(s.saw, i), _at(s.says, i), bool(_at(s.after, i))) for s in self.blocks]
-        if gates is not None:
-            judged = zip(gates.rules, gates.saw, gates.limits, gates.passes[:, i].tolist(), strict=True)
-            verdicts = [_verdict(rule, _at(saw, i), _at(limit, i), ok) for rule, saw, limit, ok in judged]
-        else:
-            verdicts = []
-        return {
-            "version": VERSION,
-            "engine": ENGINE,
-            "system": self.system,
-            "amounts": {label: _at(column, i) for label, column in self.amounts.items()},
-            "steps": steps,
-            "blocks": blocks,
-            "gates": verdicts,
-            "binding": binding,
-            "refusal": refusal,
-        }
+def row_steps(steps: Sequence[Step], i: int) -> list[Step]:
+    """The steps with row i's numbers in place of the columns."""
+    numbers = plain([c for s in steps for c in (s.saw, s.says, s.before, s.after)], i)
+    return [Step(s.rule, *numbers[4 * k : 4 * k + 4]) for k, s in enumerate(steps)]
 
 
-_ON_MULTIPLIER = frozenset({"scale", "ceiling", "floor"})
+def describe(steps: Sequence[Step], minimum: float | None, binding: str | None) -> list[dict[str, Any]]:
+    """Row steps as dicts; `before` and `after` in dollars for every effect (multipliers times the minimum bet)."""
+    rows = []
+    for step in steps:
+        rule, before, after = step.rule, step.before, step.after
+        if rule.effect in ON_MULTIPLIER:
+            before, after = _times(before, minimum), _times(after, minimum)
+        rows.append(
+            {
+                "rule": rule.code,
+                "label": rule.label,
+                "effect": rule.effect.value,
+                "unit": rule.unit,
+                "source": rule.source,
+                "input": step.saw,
+                "value": step.says,
+                "before": before,
+                "after": after,
+                "changed": before != after,
+                "binding": binding == rule.code,
+            }
+        )
+    return rows
 
 
-def _verdict(rule: "Rule", saw: Any, limit: Any, passed: bool) -> dict[str, Any]:
-    return {
+def describe_verdicts(verdicts: Verdicts, i: int) -> list[dict[str, Any]]:
+    """Row i's verdicts as dicts, each with its measured value and limit; a refusal with its sentence."""
+    saw, limits = plain(verdicts.saw, i), plain(verdicts.limits, i)
+    passes = verdicts.passes[:, i].tolist()
+    return [_verdict(*found) for found in zip(verdicts.rules, saw, limits, passes, strict=True)]
+
+
+def _verdict(rule: Rule, saw: Plain, limit: Plain, passed: bool) -> dict[str, Any]:
+    if rule.unit == YES_NO:
+        saw, limit = bool(saw), bool(limit)
+    verdict = {
         "rule": rule.code,
         "label": rule.label,
         "unit": rule.unit,
@@ -94,28 +70,27 @@ def _verdict(rule: "Rule", saw: Any, limit: Any, passed: bool) -> dict[str, Any]
         "limit": limit,
         "passed": passed,
     }
+    if not passed:
+        verdict["sentence"] = sentence(rule.code, rule.unit, saw, limit)
+    return verdict
 
 
-def sentence(verdict: dict[str, Any]) -> str:
-    """Why a block or gate of a trace refused, with its measured value and limit."""
-    text = codes.CODES[codes.INDEX[verdict["rule"]]].sentence
-    unit = verdict["unit"]
-    return text.format(
-        field="An input", saw=wording.show(verdict["input"], unit), limit=wording.show(verdict["limit"], unit), unit=unit
-    )
+def sentence(code: str, unit: str, saw: Plain, limit: Plain) -> str:
+    """Why a rule refused, in words, with the measured value and the limit."""
+    text = codes.CODES[codes.INDEX[code]].sentence
+    return text.format(field="An input", saw=wording.show(saw, unit), limit=wording.show(limit, unit))
 
 
-def _at(column: Any, i: int) -> float | bool | None:
-    """Row i of a column (or the book's one number) as plain Python; missing and infinite are None: JSON has neither."""
-    value = column.item(i if column.size > 1 else 0) if isinstance(column, np.ndarray) else column
-    if isinstance(value, float):
-        return round(value, 10) if -_HUGE < value < _HUGE else None
-    return value
+def amounts_at(amounts: Mapping[str, Any], i: int) -> dict[str, Plain]:
+    return dict(zip(amounts, plain(list(amounts.values()), i), strict=True))
 
 
-_HUGE = 1e300
+def plain(columns: Sequence[Any], i: int) -> list[Plain]:
+    """Row i of each column (or the book's one number), rounded to 10 places: float dust such as 0.30000000000000004
+    never reaches a reader. Missing and infinite are None: JSON has neither."""
+    raw = [c.item(i if c.size > 1 else 0) if c.__class__ is np.ndarray else c for c in columns]
+    return [v if -_HUGE < v < _HUGE else None for v in np.array(raw, np.float64).round(10).tolist()]
 
 
-def _times(column: Any, i: int, scale: float) -> float | None:
-    value = _at(column, i)
-    return None if value is None else round(value * scale, 6)
+def _times(value: Plain, scale: float | None) -> float | None:
+    return None if value is None or scale is None else round(value * scale, 6)

@@ -9,6 +9,8 @@ from accounts.defaults import LADDERS, MAX_STEPS, PARAMETERS, PERCENT_AT_THE_DOO
 from riskengine.calculators.columns import Steps
 from riskengine.calculators.limits import Limits
 
+LARGEST_THRESHOLD = 1_000_000  # beyond any VIX, hour or share; far inside float64
+
 Numbers = Mapping[str, Any]
 Ladders = Mapping[str, tuple[Step, ...]]
 
@@ -53,7 +55,7 @@ def limits_with(system: str, overrides: object) -> Limits:
 
     Raises ConfigError with UNKNOWN_PARAMETER, NOT_A_NUMBER, OUT_OF_RANGE, NOT_A_SWITCH, NOT_A_CHOICE or BAD_LADDER.
     """
-    if not overrides:
+    if overrides is None or overrides == {}:
         return default_limits(system)
     if not isinstance(overrides, Mapping):
         raise ConfigError("NOT_AN_OBJECT", "cfg takes an object of parameter names and values.")
@@ -99,6 +101,8 @@ def ladder_steps(name: str, rows: object) -> tuple[Step, ...]:
         steps.append(Step(_decimal(row[0], name), _decimal(row[1], name), row[2] if len(row) == 3 else True))
     if any(a.threshold >= b.threshold for a, b in zip(steps, steps[1:], strict=False)):
         raise ConfigError("BAD_LADDER", f"{name}: thresholds must rise from row to row.", name)
+    if any(abs(s.threshold) > LARGEST_THRESHOLD for s in steps):
+        raise ConfigError("BAD_LADDER", f"{name}: thresholds are at most {LARGEST_THRESHOLD:,}.", name)
     if any(s.value < 0 or s.value > 100 for s in steps) or (
         LADDERS[name].cumulative and sum(s.value for s in steps) > 1
     ):

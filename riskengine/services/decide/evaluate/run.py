@@ -64,7 +64,9 @@ def _parse(raw: bytes, known: frozenset[str]) -> Line:
 
 def _encode(result: Result | LineError) -> bytes:
     plain = result.as_result() if isinstance(result, LineError) else result
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half a surrogate pair in a quoted key has no UTF-8; its backslash form is the JSON for it.
+    return text.encode(errors="backslashreplace") + b"\n"
 
 
 def _batches(incoming: BinaryIO) -> Iterator[list[bytes]]:

@@ -14,7 +14,7 @@ from accounts.defaults import MAG7_7DTE, SMART_0DTE
 from riskengine.calculators import advice, codes, gates, sizing_0dte, sizing_7dte
 from riskengine.calculators.columns import above
 from riskengine.calculators.limits import Limits
-from riskengine.calculators.rules import Gates
+from riskengine.calculators.rules import Verdicts
 from riskengine.calculators.sizing import Sizing
 from riskengine.loading.limits import ConfigError, limits_with
 from riskengine.services.decide.evaluate.contract import Key, Kind, Line, LineError, Result, as_number, money, text
@@ -67,7 +67,9 @@ class _RowError(Exception):
 
 
 def _long(lines: Sequence[Line]) -> np.ndarray:
-    return np.array([str(line.get("direction") or "LONG").upper() in LONG for line in lines])
+    """Absent and null are long; whatever else is no long direction refuses, the empty word too."""
+    given = [line.get("direction") for line in lines]
+    return np.array([each is None or (isinstance(each, str) and each.upper() in LONG) for each in given])
 
 
 def _by_cfg(
@@ -78,10 +80,11 @@ def _by_cfg(
     groups: dict[str, list[int]] = {}
     for i, line in enumerate(lines):
         cfg = line.get("cfg")
-        groups.setdefault("" if not cfg else repr(sorted(cfg.items())) if isinstance(cfg, Mapping) else "?", []).append(i)
+        key = "" if cfg is None else repr(sorted(cfg.items())) if isinstance(cfg, Mapping) else "?"
+        groups.setdefault(key, []).append(i)
     for rows in groups.values():
         try:
-            limits = limits_with(system, lines[rows[0]].get("cfg") or {})
+            limits = limits_with(system, lines[rows[0]].get("cfg"))
         except ConfigError as problem:
             error = LineError(problem.code, str(problem), f"cfg.{problem.name}" if problem.name else "cfg")
             for i in rows:
@@ -140,7 +143,7 @@ def _judge_0dte(lines: Sequence[Line], limits: Limits) -> list[Result]:
     account = gates.Account(
         confidence=book.confidence,
         vix=book.vix,
-        basis=sizing.trace.amounts["basis"],
+        basis=sizing.amounts["basis"],
         day_pnl=day_pnl,
         halted=_flags(lines, "halted"),
         correlation_risk=np.where(other == 0, 0.0, np.where(np.isnan(risk), 1.0, risk)),
@@ -152,7 +155,7 @@ def _judge_0dte(lines: Sequence[Line], limits: Limits) -> list[Result]:
     # Inputs that only the gates read are checked like the others: an unusable one refuses the bet.
     usable = np.all([(column > UNUSABLE) for column in (*counted, *greeks)], axis=0) & (counted[0] >= 0) & (counted[1] >= 0)
     sizing = _refuse_unusable(sizing, usable)
-    judged = gates.judge_account(account, limits, sizing.door.valid & usable)
+    judged = gates.judge_account(account, limits, sizing.checked.valid & usable)
     return _results_0dte(lines, sizing, judged, limits)
 
 
@@ -165,10 +168,11 @@ def _refuse_unusable(sizing: Sizing, usable: np.ndarray) -> Sizing:
     return replace(sizing, refusal=refusal, floor_lifted=sizing.floor_lifted & usable, **zero, **unknown)
 
 
-def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Gates, limits: Limits) -> list[Result]:
+def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Verdicts, limits: Limits) -> list[Result]:
     first = codes.names(np.where(sizing.refusal != codes.NONE, sizing.refusal, judged.first_failed()))
     passed = judged.passes.all(axis=0).tolist()
     advised = advice.advise(_bets_0dte(lines, sizing, limits), limits)
+    binding = sizing.bindings()
     formula, dollars = sizing.formula_dollars.tolist(), sizing.dollars.tolist()
     asked, multiplier = sizing.asked.tolist(), sizing.multiplier.tolist()
     contracts, lifted = sizing.contracts.tolist(), sizing.floor_lifted.tolist()
@@ -182,7 +186,7 @@ def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Gates, limits: 
             "dollars": money(dollars[i]),
             "approved": first[i] is None and dollars[i] > 0,
             "refusal": first[i],
-            "binding": sizing.binding_name(i),
+            "binding": binding[i],
             "raw_multiplier": _multiplier(asked[i]),
             "multiplier": _multiplier(multiplier[i]),
             "failed_gates": [] if passed[i] else judged.failed(i),
@@ -190,14 +194,14 @@ def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Gates, limits: 
             "advice": advised[i],
         }
         if line.get("trace"):
-            result["trace"] = sizing.explain(i, judged if sizing.door.valid[i] else None)
+            result["trace"] = sizing.explain(i, judged if sizing.checked.valid[i] else None)
         results.append(result)
     return results
 
 
 def _bets_0dte(lines: Sequence[Line], sizing: Sizing, limits: Limits) -> advice.Bets:
-    steps = {step.rule.code: step for step in sizing.trace.steps}
-    basis = sizing.trace.amounts["basis"]
+    steps = {step.rule.code: step for step in sizing.steps}
+    basis = sizing.amounts["basis"]
     return advice.bets_of(
         len(lines),
         dollars=sizing.dollars,
@@ -252,8 +256,10 @@ def _pairs(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
     rows: list[int] = []
     values: list[float] = []
     for i, line in enumerate(lines):
-        given = line.get("correlations") or ()
-        if not isinstance(given, list | tuple):
+        given = line.get("correlations")
+        if given is None:
+            continue
+        if not isinstance(given, list):
             raise _RowError(i, LineError("NOT_A_LIST", "correlations takes a list of numbers and nulls.", "correlations"))
         for value in given:
             number = np.nan if value is None else as_number(value)
@@ -267,7 +273,7 @@ def _results_7dte(lines: Sequence[Line], sizing: Sizing, book: sizing_7dte.Book,
     bets = _bets_7dte(sizing, book, limits)
     advised = advice.advise(bets, limits)
     warned = _warnings_7dte(sizing, bets, limits)
-    contracts, dollars = sizing.contracts.tolist(), sizing.dollars.tolist()
+    binding, contracts, dollars = sizing.bindings(), sizing.contracts.tolist(), sizing.dollars.tolist()
     asked, multiplier = sizing.asked.tolist(), sizing.multiplier.tolist()
     results = []
     for i, line in enumerate(lines):
@@ -275,7 +281,7 @@ def _results_7dte(lines: Sequence[Line], sizing: Sizing, book: sizing_7dte.Book,
             "contracts": contracts[i],
             "dollars": money(dollars[i]),
             "refusal": refusal[i],
-            "binding": sizing.binding_name(i),
+            "binding": binding[i],
             "raw_multiplier": _multiplier(asked[i]),
             "multiplier": _multiplier(multiplier[i]),
             "warnings": warned[i],
@@ -288,7 +294,7 @@ def _results_7dte(lines: Sequence[Line], sizing: Sizing, book: sizing_7dte.Book,
 
 
 def _bets_7dte(sizing: Sizing, book: sizing_7dte.Book, limits: Limits) -> advice.Bets:
-    n, amounts = len(book.confidence), sizing.trace.amounts
+    n, amounts = len(book.confidence), sizing.amounts
     rises = np.broadcast_to(limits.min_position_dollars / limits.min_position_size, n)
     return advice.bets_of(
         n,
@@ -307,7 +313,8 @@ def _warnings_7dte(sizing: Sizing, bets: advice.Bets, limits: Limits) -> list[li
     """FLOOR_LIFTED, MINIMUM_OVERRIDES_ALLOCATION, RISK_BUDGET in this order, as far as the sizing got."""
     loss = sizing.dollars * limits.stop_fraction
     budget, allocation = bets.risk_budget.tolist(), bets.allocation.tolist()
-    over_budget = above(loss, bets.risk_budget).tolist()
+    with np.errstate(invalid="ignore"):  # the budget of an unusable value
+        over_budget = above(loss, bets.risk_budget).tolist()
     lifted, overridden = sizing.floor_lifted.tolist(), sizing.overridden.tolist()
     asked, minimum, equity = bets.asked.tolist(), bets.minimum.tolist(), bets.equity.tolist()
     warned = []

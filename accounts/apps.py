@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """Who may do what, under which parameters."""
+
+    name = "accounts"
+    verbose_name = "Accounts and risk parameters"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from accounts import schema  # noqa: F401 (drf-spectacular registers it on import)

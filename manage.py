@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Django's command line for this project."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betsizing.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"betsizing: {error}")  # the sentence is for a person; a traceback through Django would bury it
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells report it
+
+
+if __name__ == "__main__":
+    main()

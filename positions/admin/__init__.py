@@ -1,0 +1,3 @@
+from positions.admin import market, portfolio, trading
+
+__all__ = ["market", "portfolio", "trading"]

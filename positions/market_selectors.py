@@ -1,0 +1,317 @@
+"""What the market said, as far as it was known at a market time.
+
+Every read takes `now` (market time, aware) and never looks past it; each is one statement, ordered by key. Which feed
+or recording is read (`source`) is the portfolio's `quote_source`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+
+from django.db import connection
+from django.db.models import Subquery
+
+from positions.market.calendar import REGULAR_OPEN, Calendar, Session, new_york, new_york_date, new_york_instant
+from positions.market.contract_query import ContractQuery, parse_contract_query
+from positions.models import ExchangeSession, Fundamental, UnderlyingBar, VixReading
+from positions.models.history import ReadingKind
+
+CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=100)
+_SESSION_COLUMNS = ("session_on", "open_at", "close_at", "is_early")
+VIX_CLOSES = time(16, 15)
+VIX_CLOSE_MAX_AGE = timedelta(days=6)  # covers a four-day weekend
+SATURDAY = 5
+DAY_OPEN, PREVIOUS_CLOSE, LIVE_LEVEL = "the day's open", "previous close", "live"
+
+
+def exchange_calendar(exchange: str = "XNYS") -> Calendar:
+    """All sessions of an exchange (4,500 rows, 10 ms). ValueError when none were ever imported."""
+    rows = ExchangeSession.objects.filter(exchange=exchange).order_by("session_on")
+    return Calendar(Session(*row) for row in rows.values_list(*_SESSION_COLUMNS))
+
+
+def calendar_around(now: datetime, *, exchange: str = "XNYS") -> Calendar:
+    """The sessions a check needs: from 400 days before to 100 days after now (1 ms). ValueError when there are none."""
+    today = new_york_date(now)
+    first, last = today - CALENDAR_BACK, today + CALENDAR_AHEAD
+    sessions = ExchangeSession.objects.filter(exchange=exchange)
+    last_known = sessions.order_by("-session_on").values("session_on")[:1]
+    rows = (
+        sessions.filter(session_on__gte=first, session_on__lte=last)
+        .order_by("session_on")
+        .values_list(*_SESSION_COLUMNS, Subquery(last_known))
+    )
+    known = list(rows)
+    return Calendar((Session(*row[:4]) for row in known), first=first, last=min(last, known[-1][4]) if known else None)
+
+
+# ---- Options ----
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedContract:
+    """A contract with its last quote at or before `now`. Prices USD a share; None is a missing side, or no quote.
+
+    `volume_today`: contracts traded so far on the New York date; None when the source has no trades of that class and
+    date. `open_interest`: as published before that date's open; None when unknown.
+    """
+
+    contract_id: int
+    occ_symbol: str
+    underlying_id: int
+    underlying: str
+    root: str
+    expires_on: date
+    right: str
+    strike: Decimal
+    multiplier: int
+    settlement: str
+    exercise_style: str
+    tick_class: str
+    is_adjusted: bool
+    quoted_at: datetime | None
+    confirmed_at: datetime | None
+    bid: Decimal | None
+    bid_size: int | None
+    ask: Decimal | None
+    ask_size: int | None
+    volume_today: int | None
+    open_interest: int | None
+
+
+_QUOTED_CONTRACTS = """
+    WITH recorded AS MATERIALIZED (  -- underlyings whose trades this source knows today: no trade is then a 0
+        SELECT u.id FROM positions_instrument u
+        WHERE EXISTS (
+            SELECT FROM positions_optioncontract s JOIN positions_optiontradebar b ON b.contract_id = s.id
+            WHERE s.underlying_id = u.id AND s.expiration_on >= %(today)s
+              AND b.source = %(source)s AND b.bar_at > %(day_start)s AND b.bar_at <= %(now)s
+        )
+    )
+    SELECT c.id, c.occ_symbol, i.id, i.symbol, c.root, c.expiration_on, c.right, c.strike, c.multiplier, c.settlement,
+           c.exercise_style, c.tick_class, c.is_adjusted,
+           q.quoted_at, q.confirmed_at, q.bid, q.bid_size, q.ask, q.ask_size,
+           coalesce(t.volume, CASE WHEN c.underlying_id IN (SELECT id FROM recorded) THEN 0 END),
+           o.contracts
+    FROM positions_optioncontract c
+    JOIN positions_instrument i ON i.id = c.underlying_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM positions_optionquote q
+        WHERE q.contract_id = c.id AND q.source = %(source)s AND q.quoted_at <= %(now)s
+        ORDER BY q.quoted_at DESC LIMIT 1
+    ) q ON true
+    LEFT JOIN LATERAL (
+        SELECT sum(b.volume) AS volume FROM positions_optiontradebar b
+        WHERE b.contract_id = c.id AND b.source = %(source)s AND b.bar_at > %(day_start)s AND b.bar_at <= %(now)s
+    ) t ON true
+    LEFT JOIN positions_openinterest o
+        ON o.contract_id = c.id AND o.source = %(source)s AND o.as_of_on = %(today)s
+    WHERE {where}
+    ORDER BY {order}c.expiration_on, c.root, c.strike, c.right, c.id
+    LIMIT %(limit)s
+"""
+
+
+def quoted_contracts(contract_ids: Collection[int], *, source: str, now: datetime) -> list[QuotedContract]:
+    """These contracts, expired ones included, with their last quotes."""
+    return _quoted_contracts("c.id = ANY(%(ids)s)", {"ids": list(contract_ids)}, source, now)
+
+
+def quoted_contract(occ_symbol: str, *, source: str, now: datetime) -> QuotedContract | None:
+    """One contract by its 21-character symbol."""
+    return next(iter(_quoted_contracts("c.occ_symbol = %(occ)s", {"occ": occ_symbol}, source, now)), None)
+
+
+def option_chain(underlying: str, expires_on: date, *, source: str, now: datetime) -> list[QuotedContract]:
+    """The contracts of an underlying and expiration that this source has quoted by now, by strike."""
+    where = "i.symbol = %(underlying)s AND c.expiration_on = %(expires_on)s AND q.quoted_at IS NOT NULL"
+    return _quoted_contracts(where, {"underlying": underlying, "expires_on": expires_on}, source, now)
+
+
+def search_contracts(text: str, *, source: str, now: datetime, limit: int = 20) -> list[QuotedContract]:
+    """Unexpired contracts quoted by now that a text finds ("SPXW 3800 C"); an exact strike comes first. ValueError with
+    a sentence for a text that cannot be read."""
+    query = parse_contract_query(text)
+    where, parameters = _conditions(query, new_york_date(now))
+    order = "(trim_scale(c.strike)::text = %(exact_strike)s) DESC, " if query.strike else ""
+    return _quoted_contracts(where, parameters, source, now, order=order, limit=limit)
+
+
+def expirations(underlying: str, *, source: str, now: datetime) -> list[date]:
+    """Expiration dates, today's included, of contracts of an underlying that this source has quoted by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT c.expiration_on
+            FROM positions_optioncontract c JOIN positions_instrument i ON i.id = c.underlying_id
+            WHERE i.symbol = %s AND c.expiration_on >= %s AND EXISTS (
+                SELECT FROM positions_optionquote q
+                WHERE q.contract_id = c.id AND q.source = %s AND q.quoted_at <= %s
+            )
+            ORDER BY c.expiration_on
+            """,
+            [underlying, new_york_date(now), source, now],
+        )
+        return [expires_on for (expires_on,) in cursor.fetchall()]
+
+
+def quoted_underlyings(*, source: str, now: datetime) -> list[str]:
+    """Underlyings with unexpired contracts that this source has quoted by now, by symbol."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT i.symbol
+            FROM positions_optioncontract c JOIN positions_instrument i ON i.id = c.underlying_id
+            WHERE c.expiration_on >= %s AND EXISTS (
+                SELECT FROM positions_optionquote q
+                WHERE q.contract_id = c.id AND q.source = %s AND q.quoted_at <= %s
+            )
+            ORDER BY i.symbol
+            """,
+            [new_york_date(now), source, now],
+        )
+        return [symbol for (symbol,) in cursor.fetchall()]
+
+
+def _conditions(query: ContractQuery, today: date) -> tuple[str, dict[str, object]]:
+    if query.symbol is not None:
+        return "c.occ_symbol = %(occ)s", {"occ": str(query.symbol)}
+    expires_on = query.expires_on if query.days is None else today + timedelta(days=query.days)
+    exact_strike = query.strike.rstrip("0").rstrip(".") if "." in query.strike else query.strike
+    wanted = {
+        "(starts_with(c.root, %(root)s) OR starts_with(i.symbol, %(root)s))": ("root", query.root),
+        "starts_with(trim_scale(c.strike)::text, %(exact_strike)s)": ("exact_strike", exact_strike),
+        "c.right = %(right)s": ("right", query.right),
+        "c.expiration_on = %(expires_on)s": ("expires_on", expires_on),
+    }
+    conditions = ["q.quoted_at IS NOT NULL", "c.expiration_on >= %(today)s"]
+    conditions += [condition for condition, (_, value) in wanted.items() if value]
+    return " AND ".join(conditions), {name: value for name, value in wanted.values() if value}
+
+
+def _quoted_contracts(
+    where: str,
+    parameters: Mapping[str, object],
+    source: str,
+    now: datetime,
+    *,
+    order: str = "",
+    limit: int | None = None,
+) -> list[QuotedContract]:
+    today = new_york_date(now)
+    times = {"source": source, "now": now, "today": today, "day_start": new_york_instant(today, time.min)}
+    with connection.cursor() as cursor:
+        cursor.execute(_QUOTED_CONTRACTS.format(where=where, order=order), {**parameters, **times, "limit": limit})
+        return [QuotedContract(*row) for row in cursor.fetchall()]
+
+
+# ---- Underlyings ----
+
+
+@dataclass(frozen=True, slots=True)
+class UnderlyingPrice:
+    """The close of the last bar known, USD a share; `known_at` is the bar's end."""
+
+    instrument_id: int
+    price: Decimal
+    known_at: datetime
+
+
+def underlying_prices(instrument_ids: Collection[int], *, source: str, now: datetime) -> dict[int, UnderlyingPrice]:
+    """The latest price of each instrument at or before now; an instrument without any bar is left out."""
+    bars = (
+        UnderlyingBar.objects.filter(instrument_id__in=instrument_ids, source=source, bar_at__lte=now)
+        .order_by("instrument_id", "-bar_at")
+        .distinct("instrument_id")
+    )
+    return {row[0]: UnderlyingPrice(*row) for row in bars.values_list("instrument_id", "close", "bar_at")}
+
+
+@dataclass(frozen=True, slots=True)
+class Closes:
+    """Adjusted closes of an instrument, the oldest first. `label` says whose they are when not its own."""
+
+    instrument_id: int
+    label: str
+    days: Sequence[date]
+    adjusted_closes: Sequence[Decimal]
+
+
+def closes_before(
+    instrument_ids: Collection[int], *, before: date, sessions: int, calendar: Calendar
+) -> dict[int, Closes]:
+    """Each instrument's closes of the `sessions` sessions before a date, aliases resolved (GOOG reads GOOGL's).
+
+    A missing session is missing; 60 returns need 61 closes.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT i.id, i.closes_alias_label, d.session_on, d.adjusted_close
+            FROM positions_instrument i
+            JOIN positions_dailyclose d ON d.instrument_id = coalesce(i.closes_alias_id, i.id)
+            WHERE i.id = ANY(%s) AND d.session_on >= %s AND d.session_on < %s
+            ORDER BY i.id, d.session_on
+            """,
+            [list(instrument_ids), calendar.back(before, sessions).day, before],
+        )
+        rows = cursor.fetchall()
+    read: dict[int, Closes] = {}
+    for (instrument_id, label), group in groupby(rows, key=itemgetter(0, 1)):
+        days, closes = zip(*((row[2], row[3]) for row in group), strict=True)
+        read[instrument_id] = Closes(instrument_id, label, days, closes)
+    return read
+
+
+def fundamentals_at(instrument_ids: Collection[int], *, on: date) -> dict[int, Fundamental]:
+    """The newest fundamentals of each instrument known on a New York date. Their age is the caller's to judge."""
+    rows = (
+        Fundamental.objects.filter(instrument_id__in=instrument_ids, as_of_on__lte=on)
+        .order_by("instrument_id", "-as_of_on")
+        .distinct("instrument_id")
+    )
+    return {row.instrument_id: row for row in rows}
+
+
+# ---- Volatility index ----
+
+
+@dataclass(frozen=True, slots=True)
+class VixLevel:
+    """A volatility index in points as known at a market time. `label` says what it is; `session_on` whose it is."""
+
+    index: str
+    level: Decimal
+    label: str
+    session_on: date
+    known_at: datetime
+
+
+def recorded_vix(now: datetime, *, index: str = "VIX") -> VixLevel | None:
+    """VIX in a recorded session (A-05): the previous close before 09:30 New York, the day's open after it, never that
+    day's close. None when that is not on record: yesterday's level is no stand-in for today's."""
+    local = new_york(now)
+    today = local.date()
+    rows = VixReading.objects.filter(
+        index=index, kind=ReadingKind.DAILY, session_on__lte=today, session_on__gt=today - VIX_CLOSE_MAX_AGE
+    ).order_by("-session_on")
+    readings = {row[0]: row for row in rows.values_list("session_on", "open", "close")}
+    has_opened = local.time() >= REGULAR_OPEN
+    if has_opened and today in readings:
+        _, opened, _ = readings[today]
+        return VixLevel(index, opened, DAY_OPEN, today, new_york_instant(today, REGULAR_OPEN))
+    previous = next((row for day, row in readings.items() if day < today), None)
+    if previous is None or (has_opened and today.weekday() < SATURDAY):
+        return None
+    day, _, close = previous
+    return VixLevel(index, close, PREVIOUS_CLOSE, day, new_york_instant(day, VIX_CLOSES))
+
+
+def live_vix(now: datetime, *, index: str = "VIX") -> VixLevel | None:
+    """The last live reading at or before now. Its age is the caller's to judge (120 s)."""
+    rows = VixReading.objects.filter(index=index, kind=ReadingKind.LIVE, read_at__lte=now).order_by("-read_at", "-id")
+    row = rows.values_list("close", "session_on", "read_at").first()
+    return VixLevel(index, row[0], LIVE_LEVEL, row[1], row[2]) if row else None

@@ -1,0 +1,95 @@
+"""What a person may see of portfolios, positions, orders and decisions."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from django.db.models import QuerySet, Sum
+
+from accounts.models import User
+from positions.models import (
+    CheckScope,
+    Decision,
+    EquitySnapshot,
+    Heartbeat,
+    Order,
+    Portfolio,
+    PortfolioStateChange,
+    Position,
+)
+
+
+def portfolios_for(user: User) -> QuerySet[Portfolio]:
+    """Staff see every portfolio, others their own, by slug."""
+    return Portfolio.objects.visible_to(user).select_related("profile", "clock").order_by("slug")
+
+
+def portfolio_for(user: User, slug: str) -> Portfolio:
+    """One of them. Portfolio.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
+    return portfolios_for(user).get(slug=slug)
+
+
+def held_positions(portfolio: Portfolio) -> QuerySet[Position]:
+    """Positions with contracts left, the oldest first, with what a page shows of each."""
+    return (
+        portfolio.positions.held()
+        .select_related("contract", "contract__underlying", "revision")
+        .prefetch_related("slices")
+        .order_by("id")
+    )
+
+
+def closed_positions(portfolio: Portfolio) -> QuerySet[Position]:
+    """Closed positions, the latest first."""
+    return portfolio.positions.filter(status="closed").select_related("contract").order_by("-closed_at", "-id")
+
+
+def position_for(user: User, position_id: int) -> Position:
+    """A position the person may see; Position.DoesNotExist otherwise."""
+    return Position.objects.select_related("portfolio", "contract", "revision").get(
+        pk=position_id, portfolio__in=Portfolio.objects.visible_to(user)
+    )
+
+
+def live_orders(portfolio: Portfolio) -> QuerySet[Order]:
+    """Orders that may still fill, the oldest first."""
+    return portfolio.orders.live().select_related("contract", "position").order_by("id")
+
+
+def decision_for(user: User, decision_id: int) -> Decision:
+    """A decision the person may see; Decision.DoesNotExist otherwise."""
+    return Decision.objects.select_related("portfolio", "contract", "revision").get(
+        pk=decision_id, portfolio__in=Portfolio.objects.visible_to(user)
+    )
+
+
+def decisions(portfolio: Portfolio) -> QuerySet[Decision]:
+    """Every decision, the latest first, without the long JSON columns."""
+    return (
+        portfolio.decisions.select_related("contract").defer("inputs", "trace", "gates").order_by("-decided_at", "-id")
+    )
+
+
+def snapshot_of(portfolio: Portfolio, session_on: date) -> EquitySnapshot | None:
+    """The equity at the start of that session; None means no entry may be made (B-11)."""
+    return portfolio.equity_snapshots.filter(session_on=session_on).first()
+
+
+def equity_history(portfolio: Portfolio, sessions: int) -> Sequence[EquitySnapshot]:
+    """The last `sessions` snapshots, the oldest first."""
+    return list(portfolio.equity_snapshots.order_by("-session_on")[:sessions])[::-1]
+
+
+def state_history(portfolio: Portfolio) -> QuerySet[PortfolioStateChange]:
+    """Every change of the trading state, the latest first."""
+    return portfolio.state_changes.select_related("actor").order_by("-changed_at", "-id")
+
+
+def heartbeat_of(portfolio: Portfolio, scope: CheckScope = CheckScope.RISK) -> Heartbeat | None:
+    """The last finished check; None when there never was one."""
+    return portfolio.heartbeats.filter(scope=scope).first()
+
+
+def ledger_cash(portfolio: Portfolio) -> Decimal:
+    """The sum of the cash ledger, which `portfolio.cash` must equal to the cent."""
+    return portfolio.cash_movements.aggregate(total=Sum("amount"))["total"] or Decimal(0)

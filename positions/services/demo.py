@@ -1,0 +1,179 @@
+"""The demo: two portfolios in recorded markets, made when a database has no portfolio yet.
+
+Smart-0DTE starts with $60,000 on 2021-01-04 in SPXW options that expire that day; Mag7-7DTE starts with $100,000 on
+2015-12-23 in GOOG weeklies. Quotes, trades, open interest, closes and VIX are recordings; fundamentals are illustrative
+and labelled. What a recording lacks is either refused, as in life, or waived by a parameter whose revision says so.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.db import connection, transaction
+
+from accounts.defaults import MAG7_7DTE, SMART_0DTE
+from accounts.models import RiskProfile, System, User
+from accounts.services import RISK_MANAGERS, create_profile, ensure_groups, revise_profile
+from positions import recorded
+from positions.market.calendar import new_york_instant
+from positions.models import ClockKind, Instrument, Mode, Portfolio
+from positions.services.imports import index, options, underlying
+from positions.services.imports.run import ImportReport, Kind, import_file
+from positions.services.imports.sessions import Sessions, read_overrides
+from positions.services.portfolio import ClockSetting, create_portfolio
+
+USERNAME = "demo"
+DEMO_LOCK = 0x64656D6F  # any number of our own: of several first starts at once, one makes the demo
+STARTS_AT = time(10, 0)  # New York: the volume gate has begun
+CLOSES_ALIAS_LABEL = "closes of GOOGL (class A) read for GOOG (class C)"
+
+
+class DemoRefused(Exception):
+    """The demo was not made, and nothing was changed. The message is one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What was made. The password is stored only as a hash: this is the one chance to show it."""
+
+    username: str
+    password: str
+    portfolios: tuple[Portfolio, ...]
+    rows_imported: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded file, what kind it is and whose it is."""
+
+    kind: Callable[[], Kind]
+    path: Path
+    source: str
+
+
+RECORDINGS = (
+    Recording(lambda: Sessions(read_overrides(recorded.OVERRIDES)), recorded.SESSIONS, recorded.SESSIONS_SOURCE),
+    Recording(underlying.Bars, recorded.UNDERLYING_BARS, recorded.OPTIONS_SOURCE),
+    Recording(underlying.Closes, recorded.CLOSES, recorded.CLOSES_SOURCE),
+    Recording(index.VixDays, recorded.VIX, recorded.VIX_SOURCE),
+    *(Recording(options.Quotes, path, recorded.OPTIONS_SOURCE) for path in recorded.QUOTES),
+    *(Recording(options.Trades, path, recorded.OPTIONS_SOURCE) for path in recorded.TRADES),
+    *(Recording(options.OpenInterests, path, recorded.OPTIONS_SOURCE) for path in recorded.OPEN_INTEREST),
+    Recording(
+        lambda: underlying.Fundamentals(is_illustrative=True), recorded.FUNDAMENTALS, recorded.ILLUSTRATIVE_SOURCE
+    ),
+)
+
+
+@transaction.atomic
+def load_demo(*, now: datetime, password: str = "") -> Demo | None:
+    """Make the demo, whole or not at all; None when there is a portfolio already. `now` is wall time.
+
+    Without a password a random one is made. Of several starts at once one makes it, the others wait and return None.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEMO_LOCK])
+    if Portfolio.objects.exists():
+        return None
+    user, password = _create_user(password)
+    rows = sum(report.read for report in import_recordings())
+    alias_goog_closes()
+    zero, seven = _create_profiles(now)
+    portfolios = (
+        create_portfolio(
+            owner=user,
+            slug=SMART_0DTE,
+            name="Smart-0DTE demo",
+            system=SMART_0DTE,
+            profile=zero,
+            cash=Decimal(60_000),
+            mode=Mode.PAPER,
+            now=now,
+            clock=_recorded_clock(date(2021, 1, 4), date(2021, 1, 4), time(16), "SPXW"),
+            quote_source=recorded.OPTIONS_SOURCE,
+            is_demo=True,
+        ),
+        create_portfolio(
+            owner=user,
+            slug=MAG7_7DTE,
+            name="Mag7-7DTE demo",
+            system=MAG7_7DTE,
+            profile=seven,
+            cash=Decimal(100_000),
+            mode=Mode.PAPER,
+            now=now,
+            clock=_recorded_clock(date(2015, 12, 23), date(2015, 12, 24), time(13), "GOOG weeklies"),
+            quote_source=recorded.OPTIONS_SOURCE,
+            is_demo=True,
+        ),
+    )
+    return Demo(user.get_username(), password, portfolios, rows)
+
+
+def import_recordings() -> list[ImportReport]:
+    """Every recorded file into the database. A rejected row is a fault of the product, so it stops the demo."""
+    reports = []
+    with TemporaryDirectory() as folder:
+        for recording in RECORDINGS:
+            rejects = Path(folder) / f"{recording.path.name}.rejects.csv"
+            report = import_file(recording.kind(), recording.path, source=recording.source, rejects_path=rejects)
+            if report.rejected:
+                raise DemoRefused(f"The recorded file {recording.path.name} is damaged: {report.summary}")
+            reports.append(report)
+    return reports
+
+
+def alias_goog_closes() -> None:
+    """The recorded options are on GOOG, the recorded closes are GOOGL's: the same company, a class apart."""
+    googl = Instrument.objects.get(symbol="GOOGL")
+    Instrument.objects.filter(symbol="GOOG").update(closes_alias=googl, closes_alias_label=CLOSES_ALIAS_LABEL)
+
+
+def _create_user(password: str) -> tuple[User, str]:
+    """A staff user who may change parameters and trading state, but not users."""
+    if User.objects.filter(username=USERNAME).exists():
+        raise DemoRefused(f"There is a user “{USERNAME}” already, so the demo cannot make its own. Rename that one.")
+    user = User(username=USERNAME, first_name="Demo", is_staff=True)
+    if password:
+        validate_password(password, user)
+    else:
+        password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save(force_insert=True)
+    ensure_groups()
+    user.groups.add(Group.objects.get(name=RISK_MANAGERS))
+    return user, password
+
+
+def _create_profiles(now: datetime) -> tuple[RiskProfile, RiskProfile]:
+    """The source's numbers; one limit is waived where the recording lacks what it reads."""
+    zero, seven = (
+        create_profile(slug=system, name=f"{name} demo", system=system, author=None, now=now)
+        for system, name in System.choices
+    )
+    revise_profile(
+        profile=zero,
+        based_on=1,
+        numbers={"waive_open_interest_unknown": True},
+        ladders={},
+        reason="Demo: the recording of 2021-01-04 has no open interest for the 3,800 put, so a missing one is waived.",
+        author=None,
+        now=now,
+    )
+    return zero, seven
+
+
+def _recorded_clock(first: date, last: date, closes: time, what: str) -> ClockSetting:
+    """Market time from 10:00 of the first day to the close of the last, second by second."""
+    return ClockSetting(
+        kind=ClockKind.RECORDED,
+        market_started_at=new_york_instant(first, STARTS_AT),
+        market_ends_at=new_york_instant(last, closes),
+        label=f"Demo: recorded market of {first} ({what}), replayed from {STARTS_AT:%H:%M}",
+    )

@@ -1,0 +1,68 @@
+"""What a person enters to size a bet, checked with sentences that say what to give instead."""
+
+from datetime import date
+from decimal import Decimal
+
+from django import forms
+
+from positions.market import symbols
+from positions.models import OptionContract
+
+SEARCH_LENGTH = 40
+CONFIDENCE_AT_FIRST = Decimal("0.70")
+
+
+class ContractField(forms.CharField):
+    """A listed option by its OCC symbol, padded or not."""
+
+    def clean(self, value: str | None) -> OptionContract | None:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            symbol = str(symbols.parse(text))
+        except ValueError as problem:
+            raise forms.ValidationError(str(problem)) from None
+        contract = OptionContract.objects.select_related("underlying").filter(occ_symbol=symbol).first()
+        if contract is None:
+            raise forms.ValidationError(f"{symbol} is not among the contracts this product knows. Choose one from the chain.")
+        return contract
+
+
+class DecimalBetween(forms.DecimalField):
+    """A number within inclusive bounds; whatever else was entered gets one sentence."""
+
+    def __init__(self, name: str, low: str, high: str, **options: object) -> None:
+        self.sentence = f"{name} must be a number from {low} to {high}"
+        super().__init__(min_value=Decimal(low), max_value=Decimal(high), decimal_places=6, max_digits=12, **options)
+
+    def clean(self, value: str | None) -> Decimal | None:
+        try:
+            return super().clean(value)
+        except forms.ValidationError:
+            entered = f"; you entered {str(value)[:SEARCH_LENGTH]}" if value not in (None, "") else ""
+            raise forms.ValidationError(f"{self.sentence}{entered}.") from None
+
+
+class SizeForm(forms.Form):
+    """The bet: a contract, a confidence and, if the person has them, their own odds for Kelly's fraction."""
+
+    contract = ContractField(required=False, max_length=32)
+    confidence = DecimalBetween("Confidence", "0", "1")
+    win_probability = DecimalBetween("Chance of winning", "0", "1", required=False)
+    payoff = DecimalBetween("Payoff", "0.01", "100", required=False)
+
+
+class ChainForm(forms.Form):
+    """What of the chain is shown. Anything unusable shows the whole chain."""
+
+    q = forms.CharField(required=False, max_length=SEARCH_LENGTH)
+    expiration = forms.DateField(required=False, input_formats=["%Y-%m-%d"])
+
+    def query(self) -> str:
+        self.is_valid()
+        return self.cleaned_data.get("q") or ""
+
+    def day(self) -> date | None:
+        self.is_valid()
+        return self.cleaned_data.get("expiration")

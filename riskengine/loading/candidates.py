@@ -1,0 +1,258 @@
+"""One portfolio's candidates for an entry, as columns: the door through which a sizing reads the database.
+
+`load_situation` reads what does not depend on the contract, `load_candidates` what does. Both take a fixed number of
+statements, whatever is open and however many contracts are looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from accounts.models import RiskProfileRevision
+from accounts.selectors import ladders_of, latest_revision, numbers_of
+from positions.market.calendar import Calendar, Session, days_to_expiration, new_york_date
+from positions.market.clock import market_now
+from positions.market_selectors import (
+    QuotedContract,
+    VixLevel,
+    closes_before,
+    calendar_around,
+    fundamentals_at,
+    live_vix,
+    recorded_vix,
+    underlying_prices,
+)
+from positions.models import EarningsDate, Fundamental, Instrument, Portfolio, Position
+from riskengine.calculators import correlation, exposure, fundamentals
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
+from riskengine.calculators.limits import Limits
+from riskengine.loading import account, market, pricing
+from riskengine.loading.limits import limits_of
+
+SPY_PRICES = ("SPY", "SPX")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Situation:
+    """What holds for every contract: portfolio, parameters, market time, session, account, VIX, SPY's price."""
+
+    portfolio: Portfolio
+    revision: RiskProfileRevision
+    limits: Limits
+    at: datetime
+    calendar: Calendar
+    session: Session
+    is_open: bool
+    account: account.Account
+    book: exposure.ShareEquivalents
+    vix: VixLevel | None
+    spy: float
+    spy_source: str
+    opening_intents: int
+
+    @property
+    def live(self) -> bool:
+        return self.portfolio.clock.kind == "live"
+
+    @property
+    def minutes_since_open(self) -> float:
+        return self.session.minutes_since_open(self.at)
+
+    @property
+    def minutes_to_forced_close(self) -> float:
+        return self.session.minutes_to_close(self.at) - float(self.limits.forced_close_minutes)
+
+    @property
+    def vix_age_seconds(self) -> float:
+        """A live reading ages; a recorded day's figure is as fresh as its label says (A-05). NaN: no reading."""
+        if self.vix is None:
+            return np.nan
+        return (self.at - self.vix.known_at).total_seconds() if self.live else 0.0
+
+
+def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
+    """Read the portfolio's situation at wall time `now`. OutsideCalendar when its market time has no session table."""
+    at = market_now(portfolio.clock, now)
+    calendar = calendar_around(at)
+    session = calendar.on_or_before(new_york_date(at))
+    revision = latest_revision(portfolio.profile)
+    limits = limits_of(numbers_of(revision), ladders_of(revision))
+    live = portfolio.clock.kind == "live"
+    vix = (live_vix if live else recorded_vix)(at, index=revision.volatility_index)
+    spy, spy_source = _spy(portfolio.quote_source, at)
+    held = account.load(portfolio, session=session, at=at, limits=limits)
+    return Situation(
+        portfolio=portfolio,
+        revision=revision,
+        limits=limits,
+        at=at,
+        calendar=calendar,
+        session=session,
+        is_open=session.contains(at),
+        account=held,
+        book=_book(held.held, pricing.price(held.held.quotes, portfolio.quote_source, calendar, at), spy),
+        vix=vix,
+        spy=spy,
+        spy_source=spy_source,
+        opening_intents=portfolio.decisions.filter(
+            intent="open", decided_at__gt=at - timedelta(seconds=float(limits.opening_intents_window_seconds))
+        ).count(),
+    )
+
+
+def _book(held: account.Held, priced: pricing.Priced, spy: float) -> exposure.ShareEquivalents:
+    """Delta and gamma of what is open, in SPY share-equivalents, shape (1,); NaN where one position's are unknown."""
+    n = len(held.contracts)
+    return exposure.share_equivalents(
+        contracts=held.contracts,
+        multiplier=held.quotes.multiplier,
+        delta=priced.greeks.delta,
+        gamma=priced.greeks.gamma,
+        spot=priced.spot,
+        spy=np.full(n, spy),
+        group=np.zeros(n, np.int64),
+        groups=1,
+    )
+
+
+def _spy(source: str, at: datetime) -> tuple[float, str]:
+    """SPY's price and where it comes from: its own bar, else SPX / 10 (A-14)."""
+    ids = dict(Instrument.objects.filter(symbol__in=SPY_PRICES).values_list("symbol", "id"))
+    prices = underlying_prices(list(ids.values()), source=source, now=at)
+    spy, spx = (pricing.known(prices.get(ids.get(symbol, 0))) for symbol in SPY_PRICES)
+    price = float(exposure.spy_price(np.array([spy]), np.array([spx]))[0])
+    return price, "SPY" if spy > 0 else "SPX / 10"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Contracts that might be bought, shape (n,). Prices USD per share, Greeks per share, NaN is not known.
+
+    `correlation_risk` is P-01's for 0DTE; `pair_row` and `pair_correlation` the pairs with open positions for 7DTE.
+    """
+
+    quotes: market.Quotes
+    days: FloatColumn
+    priced: pricing.Priced
+    correlation_risk: FloatColumn
+    correlation_known: BoolColumn
+    pair_row: IntColumn
+    pair_correlation: FloatColumn
+    fundamentals: fundamentals.Fundamentals
+    score: fundamentals.Score
+    fundamentals_rows: dict[int, Fundamental]
+    closes_labels: dict[int, str]
+    earnings_before_expiry: BoolColumn
+    cooldown_minutes_left: FloatColumn
+
+
+def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Candidates:
+    """Columns for these contracts, in their order."""
+    quotes = market.quotes(rows, at=situation.at)
+    priced = pricing.price(quotes, situation.portfolio.quote_source, situation.calendar, situation.at)
+    figures = fundamentals_at(sorted({row.underlying_id for row in rows}), on=situation.session.day)
+    book = _fundamentals(rows, figures, situation)
+    risk, known, pair_row, pair_rho, labels = _correlations(situation, rows)
+    return Candidates(
+        quotes=quotes,
+        days=market.column([days_to_expiration(row.expires_on, situation.at) for row in rows]),
+        priced=priced,
+        correlation_risk=risk,
+        correlation_known=known,
+        pair_row=pair_row,
+        pair_correlation=pair_rho,
+        fundamentals=book,
+        score=fundamentals.score_book(book, situation.limits),
+        fundamentals_rows=figures,
+        closes_labels=labels,
+        earnings_before_expiry=_earnings(situation, rows),
+        cooldown_minutes_left=_cooldown(situation, rows),
+    )
+
+
+def _fundamentals(
+    rows: Sequence[QuotedContract], figures: dict[int, Fundamental], situation: Situation
+) -> fundamentals.Fundamentals:
+    found = [figures.get(row.underlying_id) for row in rows]
+    age = [None if each is None else (situation.session.day - each.as_of_on).days for each in found]
+    return fundamentals.Fundamentals(
+        earnings_surprise=market.column([each and each.earnings_surprise_percent for each in found]),
+        buy_ratings=market.column([each and each.analyst_buy_percent for each in found]),
+        sell_ratings=market.column([each and each.analyst_sell_percent for each in found]),
+        pe=market.column([each and each.pe_ratio for each in found]),
+        sector_pe=market.column([each and each.sector_pe_ratio for each in found]),
+        age_days=market.column(age),
+        call=np.array([row.right == "C" for row in rows], bool),
+    )
+
+
+def _correlations(
+    situation: Situation, rows: Sequence[QuotedContract]
+) -> tuple[FloatColumn, BoolColumn, IntColumn, FloatColumn, dict[int, str]]:
+    """Every candidate paired with every open position, from daily closes up to the session before."""
+    held = situation.account.held
+    n, k = len(rows), len(held.contracts)
+    pair_row = np.repeat(np.arange(n), k)
+    if k == 0:
+        return np.zeros(n), np.ones(n, bool), pair_row, np.zeros(0), {}
+    mine, theirs = [row.underlying_id for row in rows], held.underlyings()
+    instruments = sorted({*mine, *theirs})
+    matrix, labels = _matrix(situation, instruments)
+    place = {instrument: at for at, instrument in enumerate(instruments)}
+    first = np.repeat([place[each] for each in mine], k)
+    second = np.tile([place[each] for each in theirs], n)
+    same = first == second
+    rho = np.where(same, 1.0, matrix[first, second])
+    direction = np.repeat(np.where([row.right == "C" for row in rows], 1, -1), k)
+    risk = correlation.correlation_risk(pair_row, rho, direction, np.tile(held.direction, n), same, n)
+    unknown = np.bincount(pair_row, weights=np.isnan(rho), minlength=n) > 0
+    return risk, ~unknown, pair_row, rho, labels
+
+
+def _matrix(situation: Situation, instruments: Sequence[int]) -> tuple[FloatColumn, dict[int, str]]:
+    """P-12's matrix as of the session before; an instrument whose last close is too old is not measurable."""
+    limits = situation.limits
+    window = int(limits.correlation_window_sessions)
+    day = situation.session.day
+    days = [situation.calendar.back(day, count).day for count in range(window + 1, 0, -1)]
+    found = closes_before(instruments, before=day, sessions=window + 1, calendar=situation.calendar)
+    prices = market.close_matrix(found, instruments, days)
+    oldest_usable = int(limits.correlation_max_age_sessions)
+    recent = ~np.isnan(prices[:, len(days) - 1 - oldest_usable :]).all(axis=1)
+    prices[~recent] = np.nan
+    matrix = correlation.correlation_matrix(
+        correlation.log_returns(prices), window=window, min_common=int(limits.correlation_min_common_sessions)
+    )
+    return matrix.correlation, {each.instrument_id: each.label for each in found.values() if each.label}
+
+
+def _earnings(situation: Situation, rows: Sequence[QuotedContract]) -> BoolColumn:
+    """Whether a known earnings date lies from today to the expiration."""
+    last = max((row.expires_on for row in rows), default=situation.session.day)
+    dates: dict[int, list] = {}
+    for instrument, day in EarningsDate.objects.filter(
+        instrument__in={row.underlying_id for row in rows}, reports_on__range=(situation.session.day, last)
+    ).values_list("instrument_id", "reports_on"):
+        dates.setdefault(instrument, []).append(day)
+    return np.array([any(d <= row.expires_on for d in dates.get(row.underlying_id, ())) for row in rows], bool)
+
+
+def _cooldown(situation: Situation, rows: Sequence[QuotedContract]) -> FloatColumn:
+    """Minutes of pause left after a stop-out in the same underlying (P-09)."""
+    pause = timedelta(minutes=float(situation.limits.reentry_cooldown_minutes))
+    stopped: dict[int, datetime] = {}
+    for underlying, closed_at in (
+        Position.objects.filter(
+            portfolio=situation.portfolio, close_cause="stop", closed_at__gt=situation.at - pause
+        )
+        .order_by("closed_at")
+        .values_list("contract__underlying_id", "closed_at")
+    ):
+        stopped[underlying] = closed_at
+    left = [
+        (stopped[row.underlying_id] + pause - situation.at) / timedelta(minutes=1) if row.underlying_id in stopped else 0.0
+        for row in rows
+    ]
+    return np.array(left, np.float64)

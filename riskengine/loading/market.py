@@ -1,0 +1,78 @@
+"""From market rows to columns. Here, and in the other modules of this folder only, Decimal becomes float64 and a missing
+value NaN."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+
+from positions.market.contracts import CLASSES, TICK_TABLES
+from positions.market.ticks import TICK_CHANGES_AT, tick_columns
+from positions.market_selectors import Closes, QuotedContract
+from riskengine.calculators.columns import BoolColumn, FloatColumn
+
+
+def column(values: Sequence[Decimal | float | int | None]) -> FloatColumn:
+    """Numbers as float64, None as NaN."""
+    return np.array([np.nan if value is None else float(value) for value in values], np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quotes:
+    """Contracts with their last quotes, shape (n,); NaN where there is none.
+
+    Prices USD per share, sizes, volume and interest in contracts, age in seconds of market time.
+    """
+
+    rows: tuple[QuotedContract, ...]
+    bid: FloatColumn
+    ask: FloatColumn
+    ask_size: FloatColumn
+    age_seconds: FloatColumn
+    volume: FloatColumn
+    open_interest: FloatColumn
+    strike: FloatColumn
+    multiplier: FloatColumn
+    call: BoolColumn
+
+    @property
+    def mid(self) -> FloatColumn:
+        return (self.bid + self.ask) / 2.0
+
+    def tick(self, price: FloatColumn) -> FloatColumn:
+        """The tick of each contract's class at a price, USD."""
+        under, from_three = tick_columns([TICK_TABLES[row.tick_class] for row in self.rows])
+        return np.where(price < float(TICK_CHANGES_AT), under, from_three)
+
+    def index_sized(self) -> BoolColumn:
+        return np.array([row.root in CLASSES and CLASSES[row.root].index_sized for row in self.rows], bool)
+
+
+def quotes(rows: Sequence[QuotedContract], *, at: datetime) -> Quotes:
+    """Columns in the order of the rows."""
+    ages = [None if row.confirmed_at is None else (at - row.confirmed_at).total_seconds() for row in rows]
+    return Quotes(
+        rows=tuple(rows),
+        bid=column([row.bid for row in rows]),
+        ask=column([row.ask for row in rows]),
+        ask_size=column([row.ask_size for row in rows]),
+        age_seconds=column(ages),
+        volume=column([row.volume_today for row in rows]),
+        open_interest=column([row.open_interest for row in rows]),
+        strike=column([row.strike for row in rows]),
+        multiplier=column([row.multiplier for row in rows]),
+        call=np.array([row.right == "C" for row in rows], bool),
+    )
+
+
+def close_matrix(closes: Mapping[int, Closes], instruments: Sequence[int], days: Sequence[date]) -> FloatColumn:
+    """Adjusted closes, shape (instruments, days), NaN where a session of an instrument is missing."""
+    prices = np.full((len(instruments), len(days)), np.nan)
+    place = {day: k for k, day in enumerate(days)}
+    for k, instrument in enumerate(instruments):
+        found = closes.get(instrument)
+        if found is not None:
+            prices[k, [place[day] for day in found.days]] = column(found.adjusted_closes)
+    return prices

@@ -1,0 +1,47 @@
+"""Underlying prices, implied volatility and Greeks of quoted contracts, on one year clock (A-14)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from positions.market.calendar import Calendar
+from positions.market_selectors import UnderlyingPrice, underlying_prices
+from riskengine.calculators import greeks
+from riskengine.calculators.columns import FloatColumn
+from riskengine.loading import market
+
+RATE = DIVIDEND_YIELD = 0.0  # none is recorded; over a day to a week their effect on the Greeks is under one percent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Priced:
+    """Shape (n,), NaN where not known. `spot` USD; `seconds` to the close of the expiration's session; `volatility`
+    annual, implied by the mid."""
+
+    spot: FloatColumn
+    seconds: FloatColumn
+    volatility: FloatColumn
+    greeks: greeks.Greeks
+    prices: dict[int, UnderlyingPrice]
+
+
+def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime) -> Priced:
+    """Price every contract as of market time `at`, in one statement."""
+    underlyings = sorted({row.underlying_id for row in quotes.rows})
+    prices = underlying_prices(underlyings, source=source, now=at) if underlyings else {}
+    spot = np.array([known(prices.get(row.underlying_id)) for row in quotes.rows], np.float64)
+    closes = {row.expires_on: calendar.session(row.expires_on) for row in quotes.rows}
+    seconds = market.column(
+        [(s.closes_at - at).total_seconds() if (s := closes[row.expires_on]) else None for row in quotes.rows]
+    )
+    volatility = greeks.implied_volatility(
+        quotes.mid, spot, quotes.strike, seconds, RATE, DIVIDEND_YIELD, quotes.call
+    )
+    found = greeks.greeks(spot, quotes.strike, seconds, volatility, RATE, DIVIDEND_YIELD, quotes.call)
+    return Priced(spot, seconds, volatility, found, prices)
+
+
+def known(found: UnderlyingPrice | None) -> float:
+    """The price as float64, NaN where there is none."""
+    return float(found.price) if found else np.nan

@@ -1,0 +1,71 @@
+"""Preview a size: how big this bet may be now, why exactly that, and what it can cost. Writes nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from positions.market.calendar import new_york_date
+from positions.market_selectors import QuotedContract, expirations, option_chain, quoted_contracts
+from positions.models import OptionContract, Portfolio
+from riskengine.calculators import codes
+from riskengine.loading.candidates import Situation, load_candidates, load_situation
+from riskengine.services.decide import explanation
+from riskengine.services.decide.judge import Judged, judge_candidates
+
+MAX_ALTERNATIVES = 400  # contracts looked at for the nearest that passes
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRequest:
+    """What is asked. `win_probability` and `payoff` (gain per dollar lost) are the user's own odds, for Kelly."""
+
+    contract: OptionContract
+    confidence: Decimal
+    win_probability: Decimal | None = None
+    payoff: Decimal | None = None
+
+
+def preview_size(*, portfolio: Portfolio, request: SizeRequest, now: datetime) -> dict[str, Any]:
+    """The explained answer as plain data (numbers, text, None for what is not known; times New York with offset).
+
+    `now` is wall time; market rules use the portfolio's own clock. Where the bet is refused, the nearest contract that
+    passes at the same confidence stands beside it. Raises OutsideCalendar when the market time has no session table.
+    """
+    situation = load_situation(portfolio, now=now)
+    rows = quoted_contracts([request.contract.pk], source=portfolio.quote_source, now=situation.at)
+    confidence = float(request.confidence)
+    judged = judge_candidates(situation, load_candidates(situation, rows), confidence, placing=False)
+    refused = bool(judged.refusal[0] != codes.NONE)
+    nearest = _nearest(situation, rows[0], confidence) if refused else None
+    return explanation.explain(judged, 0, request=request, nearest=nearest, now=now)
+
+
+def _nearest(situation: Situation, wanted: QuotedContract, confidence: float) -> tuple[Judged, int] | None:
+    """The contract of the same underlying that passes every gate at this confidence: the same right before the other,
+    then the nearest expiration, then the nearest strike. None when none passes."""
+    source, at = situation.portfolio.quote_source, situation.at
+    today = new_york_date(at)
+    limits = situation.limits
+    listed = [
+        day
+        for day in expirations(wanted.underlying, source=source, now=at)
+        if limits.min_expiration_days <= (day - today).days <= limits.max_expiration_days
+    ]
+    rows = [row for day in listed for row in option_chain(wanted.underlying, day, source=source, now=at)]
+    rows = [row for row in rows if row.contract_id != wanted.contract_id][:MAX_ALTERNATIVES]
+    if not rows:
+        return None
+    judged = judge_candidates(situation, load_candidates(situation, rows), confidence, placing=False)
+    passing = np.flatnonzero((judged.refusal == codes.NONE) & (judged.sizing.contracts > 0)).tolist()
+    if not passing:
+        return None
+
+    def distance(i: int) -> tuple[bool, int, Decimal, str]:
+        row = rows[i]
+        days = abs((row.expires_on - wanted.expires_on).days)
+        return row.right != wanted.right, days, abs(row.strike - wanted.strike), row.occ_symbol
+
+    return judged, min(passing, key=distance)

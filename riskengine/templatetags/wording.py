@@ -1,0 +1,184 @@
+"""Filters: numbers, times and sentences as a page shows them. What is not known says so and is never a number."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django import template
+
+from positions.market.calendar import new_york
+from riskengine.services import wording
+
+register = template.Library()
+
+UNKNOWN = wording.UNKNOWN
+
+
+@register.filter
+def in_unit(value: Any, unit: str) -> str:
+    """With its unit: {{ step.input|in_unit:step.unit }}."""
+    return wording.in_unit(value, unit)
+
+
+@register.filter
+def usd(value: float | None) -> str:
+    return UNKNOWN if value is None else wording.usd(float(value))
+
+
+@register.filter
+def signed_usd(value: float | None) -> str:
+    """Gain and loss differ by sign as well as colour: +$1,240, −$1,600."""
+    if value is None:
+        return UNKNOWN
+    return f"+{wording.usd(float(value))}" if value > 0 else wording.usd(float(value))
+
+
+@register.filter
+def percent(fraction: float | None) -> str:
+    return UNKNOWN if fraction is None else wording.percent(float(fraction))
+
+
+@register.filter
+def signed_percent(fraction: float | None) -> str:
+    if fraction is None:
+        return UNKNOWN
+    return f"+{wording.percent(float(fraction))}" if fraction > 0 else wording.percent(float(fraction))
+
+
+@register.filter
+def price(value: float | None) -> str:
+    return UNKNOWN if value is None else wording.price(float(value))
+
+
+@register.filter
+def multiple(value: float | None) -> str:
+    return UNKNOWN if value is None else wording.multiple(float(value))
+
+
+@register.filter
+def number(value: float | None) -> str:
+    """A count or a strike: thousands separated, without needless zeros."""
+    return UNKNOWN if value is None else wording.plain(float(value))
+
+
+@register.filter
+def decimals(value: float | None, places: int) -> str:
+    """So many decimals: Greeks, ratios."""
+    return UNKNOWN if value is None else f"{value:,.{places}f}".replace("-", "−")
+
+
+@register.filter
+def age(seconds: float | None) -> str:
+    """How old a market number is, in the largest unit that matters."""
+    if seconds is None:
+        return "age not known"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _instant(value: str | datetime) -> datetime:
+    return new_york(datetime.fromisoformat(value) if isinstance(value, str) else value)
+
+
+@register.filter
+def ny_time(value: str | datetime | None) -> str:
+    """New York time to the minute: 15:45."""
+    return f"{_instant(value):%H:%M}" if value else UNKNOWN
+
+
+@register.filter
+def ny_seconds(value: str | datetime | None) -> str:
+    """New York time where seconds matter: 10:42:07."""
+    return f"{_instant(value):%H:%M:%S}" if value else UNKNOWN
+
+
+@register.filter
+def ny_date(value: str | datetime | None) -> str:
+    """The New York date of an instant: 2021-01-04."""
+    return f"{_instant(value):%Y-%m-%d}" if value else UNKNOWN
+
+
+@register.filter
+def when(value: Any) -> str:
+    """A date as it is, an instant as New York date and time; anything else unchanged."""
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+    if isinstance(instant, datetime):
+        if instant.tzinfo is None:
+            return f"{instant:%Y-%m-%d}"
+        return f"{new_york(instant):%Y-%m-%d %H:%M:%S}"
+    return f"{instant:%Y-%m-%d}" if isinstance(instant, date) else ""
+
+
+@register.filter
+def weekday(value: str | date | None) -> str:
+    """Mon 4 Jan 2021."""
+    if not value:
+        return UNKNOWN
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{day:%a} {day.day} {day:%b %Y}"
+
+
+@register.filter
+def in_days(days: int | None) -> str:
+    """How far an expiration is: today, tomorrow, 7 days."""
+    if days is None:
+        return UNKNOWN
+    return {0: "today", 1: "1 day"}.get(days, f"{days} days")
+
+
+def _split(sentence: str) -> tuple[str, str]:
+    head, dot, tail = (sentence or "").partition(". ")
+    return head + dot.rstrip(), tail
+
+
+@register.filter
+def headline(sentence: str) -> str:
+    """The first sentence, set large."""
+    return _split(sentence)[0]
+
+
+@register.filter
+def rest(sentence: str) -> str:
+    """What follows the first sentence."""
+    return _split(sentence)[1]
+
+
+@register.filter
+def initial(sentence: str) -> str:
+    """With a capital first letter, the others untouched."""
+    return sentence[:1].upper() + sentence[1:] if sentence else ""
+
+
+@register.filter
+def root(occ_symbol: str) -> str:
+    """The option root of an OCC symbol: SPXW."""
+    return occ_symbol.strip()[:-15].strip()
+
+
+@register.filter
+def failing_first(verdicts: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Verdicts numbered in the order in which they were judged, those that refuse first."""
+    numbered = [{**verdict, "number": number} for number, verdict in enumerate(verdicts or [], start=1)]
+    return sorted(numbered, key=lambda verdict: bool(verdict["passed"]))
+
+
+@register.filter
+def failed_count(verdicts: list[dict[str, Any]] | None) -> int:
+    return sum(not verdict["passed"] for verdict in verdicts or [])
+
+
+_EITHER_SIGN = frozenset({"MAX_DELTA", "MAX_GAMMA"})
+
+
+@register.filter
+def bound(verdict: dict[str, Any]) -> str:
+    """Which side of its limit a passing value lies on: "min" or "max"; nothing where it cannot be told."""
+    value, limit = verdict.get("input"), verdict.get("limit")
+    if not verdict.get("passed") or isinstance(limit, bool) or value is None or limit is None:
+        return ""
+    value = abs(value) if verdict["rule"] in _EITHER_SIGN else value
+    return "max" if value < limit else "min" if value > limit else ""

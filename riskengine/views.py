@@ -1,0 +1,146 @@
+"""Pages. A view reads the request, takes the time once, asks a service or selector, and renders what it said."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from positions.market.clock import is_running, market_now
+from positions.models import Portfolio
+from positions.selectors import portfolio_for, portfolios_for
+from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, SizeForm
+from riskengine.services.decide.chain import UnreadableSearch, chain_view
+from riskengine.services.decide.sizing import SizeRequest, preview_size
+
+UNPROCESSABLE = 422
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The first portfolio's page, or what to do without one."""
+    first = portfolios_for(request.user).first()
+    if first is None:
+        return render(request, "riskengine/no_portfolio.html")
+    return redirect("size", slug=first.slug)
+
+
+@never_cache
+@login_required
+@require_safe
+def size(request: HttpRequest, slug: str) -> HttpResponse:
+    """Size a bet: the chain, the question and the answer. Works as a plain form; a script makes it live."""
+    now = timezone.now()
+    portfolio = _portfolio(request.user, slug)
+    form = _size_form(request)
+    context = _answer(portfolio, form, now) | _chain(portfolio, request, now) | _header(request.user, portfolio, now)
+    return render(request, "riskengine/size.html", context | {"form": form})
+
+
+@never_cache
+@login_required
+@require_safe
+def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
+    """The answer alone, for the live page."""
+    form = SizeForm(request.GET)
+    context = _answer(_portfolio(request.user, slug), form, timezone.now())
+    status = UNPROCESSABLE if context["problems"] else 200
+    return render(request, "riskengine/_answer.html", context, status=status)
+
+
+@never_cache
+@login_required
+@require_safe
+def size_chain(request: HttpRequest, slug: str) -> HttpResponse:
+    """The chain alone, for the live page."""
+    return render(
+        request, "riskengine/_chain.html", _chain(_portfolio(request.user, slug), request, timezone.now())
+    )
+
+
+def _portfolio(user: User, slug: str) -> Portfolio:
+    try:
+        return portfolio_for(user, slug)
+    except Portfolio.DoesNotExist:
+        raise Http404("There is no such portfolio, or it is not yours.") from None
+
+
+def _size_form(request: HttpRequest) -> SizeForm:
+    """What was asked; a first visit asks nothing yet and shows where the slider starts."""
+    if "confidence" in request.GET:
+        return SizeForm(request.GET)
+    return SizeForm({"confidence": str(CONFIDENCE_AT_FIRST), **request.GET.dict()})
+
+
+def _answer(portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, Any]:
+    """The service's answer, or what is wrong with the question, or neither while no contract is chosen."""
+    if not form.is_valid():
+        return {"preview": None, "problems": [message for messages in form.errors.values() for message in messages]}
+    asked = form.cleaned_data
+    if asked["contract"] is None:
+        return {"preview": None, "problems": []}
+    request = SizeRequest(
+        contract=asked["contract"],
+        confidence=asked["confidence"],
+        win_probability=asked["win_probability"],
+        payoff=asked["payoff"],
+    )
+    return {"preview": preview_size(portfolio=portfolio, request=request, now=now), "problems": []}
+
+
+def _chain(portfolio: Portfolio, request: HttpRequest, now: datetime) -> dict[str, Any]:
+    asked = ChainForm(request.GET)
+    query, expiration = asked.query(), asked.day()
+    picked = request.GET.getlist("contract")
+    try:
+        chain, unreadable = chain_view(portfolio=portfolio, query=query, expiration=expiration, now=now), ""
+    except UnreadableSearch as problem:
+        chain, unreadable = {"underlyings": [], "expirations": [], "rows": [], "total": 0}, str(problem)
+    return {
+        "chain": chain,
+        "unreadable": unreadable,
+        "groups": _by_expiration(chain),
+        "query": query,
+        "expiration": expiration,
+        "picked": _compact(picked[-1]) if picked else "",
+    }
+
+
+def _compact(symbol: str) -> str:
+    return symbol.replace(" ", "").upper()
+
+
+def _by_expiration(chain: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows under their expirations, in the order in which they came."""
+    dates = {expiration["days"]: expiration["on"] for expiration in chain["expirations"]}
+    groups: dict[int, dict[str, Any]] = {}
+    for row in chain["rows"]:
+        group = groups.setdefault(row["days"], {"on": dates.get(row["days"]), "days": row["days"], "rows": []})
+        group["rows"].append({**row, "symbol": _compact(row["occ_symbol"])})
+    return list(groups.values())
+
+
+def _header(user: User, current: Portfolio, now: datetime) -> dict[str, Any]:
+    """The switcher: every portfolio the person may see, each with its own market clock."""
+    portfolios = [{"portfolio": each, "clock": _clock(each, now)} for each in portfolios_for(user)]
+    return {"portfolio": current, "clock": _clock(current, now), "portfolios": portfolios}
+
+
+def _clock(portfolio: Portfolio, now: datetime) -> dict[str, Any] | None:
+    clock = getattr(portfolio, "clock", None)
+    if clock is None:
+        return None
+    return {
+        "kind": clock.kind,
+        "label": clock.label,
+        "at": market_now(clock, now).isoformat(),
+        "speed": clock.speed if is_running(clock, now) else 0,
+        "ends_at": clock.market_ends_at.isoformat() if clock.market_ends_at else "",
+    }

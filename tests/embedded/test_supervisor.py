@@ -1,0 +1,80 @@
+"""The process tree of `up` lives and dies as one."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from betsizing.embedded.cluster import CHECKOUT
+from tests.embedded.conftest import eventually
+
+TREE = """
+import sys
+from betsizing.embedded.supervisor import Child, Supervisor
+children = [Child(f"child{number}", [sys.executable, "-c", code]) for number, code in enumerate(sys.argv[1:])]
+print("reason:", Supervisor(children, when_started=lambda: None).run())
+"""
+SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
+GRANDPARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEPER!r}])"
+
+
+class Tree:
+    def __init__(self, *children: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TREE, *children], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+        )
+
+    def members(self, count: int) -> list[psutil.Process]:
+        """The descendants, once there are that many."""
+        assert eventually(lambda: len(psutil.Process(self.process.pid).children(recursive=True)) == count)
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+def sleepers() -> Iterator[Tree]:
+    tree = Tree(SLEEPER, GRANDPARENT)
+    yield tree
+    tree.process.kill()
+    tree.process.communicate()
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_in_good_order(sleepers: Tree, number: signal.Signals) -> None:
+    members = sleepers.members(3)
+    sleepers.process.send_signal(number)
+    output, _ = sleepers.process.communicate(timeout=10)
+    assert output.endswith("reason: \n")
+    assert gone(members)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child of its parent's death")
+def test_kill_of_the_supervisor_leaves_no_child(sleepers: Tree) -> None:
+    children = [process for process in sleepers.members(3) if process.ppid() == sleepers.process.pid]
+    sleepers.process.kill()
+    assert eventually(lambda: gone(children))
+
+
+def test_killed_child_is_started_again_and_its_leftovers_ended(sleepers: Tree) -> None:
+    members = sleepers.members(3)
+    children = [process for process in members if process.ppid() == sleepers.process.pid]
+    for child in children:
+        child.kill()
+    assert eventually(lambda: gone(members))
+    assert not set(sleepers.members(3)) & set(members)
+
+
+@pytest.mark.slow
+def test_child_that_cannot_live_ends_all_with_its_last_words() -> None:
+    began = time.monotonic()
+    tree = Tree(SLEEPER, "import time; time.sleep(0.1); raise SystemExit('no such broker')")
+    output, _ = tree.process.communicate(timeout=40)
+    assert "reason: child1 ended 6 times in a row: no such broker" in output
+    assert time.monotonic() - began > 5, "it was given time to recover"

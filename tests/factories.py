@@ -1,0 +1,217 @@
+"""The smallest rows that tests need, each whole and healthy: a test changes only what it is about.
+
+Market time is 2021-01-04, a Monday session (09:30 to 16:00 New York is 14:30 to 21:00 UTC).
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from accounts.defaults import SMART_0DTE
+from accounts.models import RiskProfile, RiskProfileRevision, User
+from accounts.selectors import latest_revision
+from accounts.services import create_profile
+from positions.models import (
+    Decision,
+    DecisionIntent,
+    Direction,
+    ExerciseStyle,
+    ExitSlice,
+    Fill,
+    Instrument,
+    InstrumentKind,
+    Mode,
+    OptionContract,
+    Order,
+    OrderIntent,
+    OrderStatus,
+    Origin,
+    Pace,
+    Portfolio,
+    Position,
+    PositionStatus,
+    Regime,
+    Right,
+    Settlement,
+    Side,
+    SliceState,
+    TickClass,
+)
+from positions.services.portfolio import create_portfolio
+
+SESSION = date(2021, 1, 4)
+NOW = datetime(2021, 1, 4, 15, 42, 7, tzinfo=UTC)  # 10:42:07 in New York
+
+_numbers = count(1)
+
+
+def user(username: str = "", **changes: Any) -> User:
+    return User.objects.create_user(username=username or f"user{next(_numbers)}", password="secret", **changes)
+
+
+def profile(system: str = SMART_0DTE, *, author: User | None = None, now: datetime = NOW) -> RiskProfile:
+    number = next(_numbers)
+    return create_profile(slug=f"profile-{number}", name=f"Profile {number}", system=system, author=author, now=now)
+
+
+def revision(of: RiskProfile | None = None) -> RiskProfileRevision:
+    return latest_revision(of or profile())
+
+
+def portfolio(*, owner: User | None = None, of: RiskProfile | None = None, **changes: Any) -> Portfolio:
+    chosen = of or profile()
+    number = next(_numbers)
+    given = {
+        "slug": f"portfolio-{number}",
+        "name": f"Portfolio {number}",
+        "system": chosen.system,
+        "cash": Decimal("60000.00"),
+        "mode": Mode.PAPER,
+        "now": NOW,
+    }
+    return create_portfolio(owner=owner or user(), profile=chosen, **given | changes)
+
+
+def instrument(symbol: str = "SPX", kind: str = InstrumentKind.INDEX) -> Instrument:
+    return Instrument.objects.get_or_create(symbol=symbol, defaults={"name": symbol, "kind": kind})[0]
+
+
+def contract(
+    root: str = "SPXW", strike: str = "3700", right: str = Right.CALL, expires: date = SESSION, **changes: Any
+) -> OptionContract:
+    given = {
+        "underlying": changes.pop("underlying", None) or instrument(),
+        "occ_symbol": f"{root:<6}{expires:%y%m%d}{right}{int(Decimal(strike) * 1000):08d}",
+        "root": root,
+        "expiration_on": expires,
+        "right": right,
+        "strike": Decimal(strike),
+        "multiplier": 100,
+        "settlement": Settlement.PM_CASH,
+        "exercise_style": ExerciseStyle.EUROPEAN,
+        "tick_class": TickClass.NICKEL_DIME,
+        "is_adjusted": False,
+    }
+    return OptionContract.objects.get_or_create(occ_symbol=given["occ_symbol"], defaults=given | changes)[0]
+
+
+def decision(of: Portfolio, **changes: Any) -> Decision:
+    """An approved opening of 3 contracts at 44.40."""
+    given = {
+        "portfolio": of,
+        "contract": changes.pop("contract", None) or contract(),
+        "revision": latest_revision(of.profile),
+        "intent": DecisionIntent.OPEN,
+        "direction": Direction.LONG_CALL,
+        "confidence": Decimal("0.700000"),
+        "requested_by_name": "test",
+        "inputs": {},
+        "trace": [],
+        "gates": [],
+        "approved": True,
+        "indicative_contracts": 3,
+        "contracts": 3,
+        "limit_price": Decimal("44.40"),
+        "dollars": Decimal("13320.00"),
+        "min_size_dollars": Decimal("12000.00"),
+        "scale_multiplier": Decimal("1.11"),
+        "decided_at": NOW,
+        "expires_at": NOW + timedelta(seconds=60),
+        "engine_version": "test",
+    }
+    return Decision.objects.create(**given | changes)
+
+
+def refused(of: Portfolio, code: str = "MAX_VIX", **changes: Any) -> Decision:
+    nothing = {"approved": False, "contracts": 0, "dollars": Decimal(0), "limit_price": None, "refusal_code": code}
+    return decision(of, **nothing | changes)
+
+
+def opening_order(of: Decision, **changes: Any) -> Order:
+    given = {
+        "portfolio": of.portfolio,
+        "contract": of.contract,
+        "decision": of,
+        "intent": OrderIntent.OPEN,
+        "side": Side.BUY,
+        "sequence": 1,
+        "client_order_id": f"open-{next(_numbers)}",
+        "quantity": of.contracts or 1,
+        "limit_price": Decimal("44.40"),
+        "worst_price": Decimal("44.40"),
+        "pace": Pace.NORMAL,
+        "status": OrderStatus.WORKING,
+        "created_at": NOW,
+    }
+    return Order.objects.create(**given | changes)
+
+
+def position(of: Portfolio, **changes: Any) -> Position:
+    """3 contracts bought at 44.40 in the morning, stop 25% under that."""
+    made = changes.pop("decision", None) or decision(of, contract=changes.pop("contract", None))
+    given = {
+        "portfolio": of,
+        "contract": made.contract,
+        "revision": made.revision,
+        "decision": made,
+        "origin": Origin.ENGINE,
+        "status": PositionStatus.OPEN,
+        "regime": Regime.MORNING,
+        "quantity_opened": 3,
+        "quantity_open": 3,
+        "average_entry_price": Decimal("44.40"),
+        "entry_cost": Decimal("13320.00"),
+        "min_size_at_entry": Decimal("12000.00"),
+        "scale_multiplier": Decimal("1.11"),
+        "initial_stop": Decimal("33.30"),
+        "current_stop": Decimal("33.30"),
+        "high_water": Decimal("44.40"),
+        "entry_at": NOW,
+    }
+    return Position.objects.create(**given | changes)
+
+
+def exit_slice(of: Position, number: int = 1, **changes: Any) -> ExitSlice:
+    given = {
+        "position": of,
+        "number": number,
+        "threshold": Decimal("0.05") * number,
+        "cumulative_share_ten_thousandths": min(3300 * number, 10_000),
+        "state": SliceState.ARMED,
+        "changed_at": NOW,
+    }
+    return ExitSlice.objects.create(**given | changes)
+
+
+def exit_order(of: Position, intent: str = OrderIntent.STOP, **changes: Any) -> Order:
+    given = {
+        "portfolio": of.portfolio,
+        "contract": of.contract,
+        "position": of,
+        "intent": intent,
+        "side": Side.SELL,
+        "sequence": 1,
+        "client_order_id": f"exit-{next(_numbers)}",
+        "quantity": of.quantity_open,
+        "limit_price": Decimal("33.00"),
+        "worst_price": Decimal("33.00"),
+        "pace": Pace.URGENT,
+        "status": OrderStatus.WORKING,
+        "verdict": {"rule": intent},
+        "created_at": NOW,
+    }
+    return Order.objects.create(**given | changes)
+
+
+def fill(of: Order, at: Position, **changes: Any) -> Fill:
+    given = {
+        "order": of,
+        "position": at,
+        "execution_id": f"execution-{next(_numbers)}",
+        "quantity": 1,
+        "price": Decimal("44.40"),
+        "fee": Decimal("0.65"),
+        "filled_at": NOW,
+    }
+    return Fill.objects.create(**given | changes)

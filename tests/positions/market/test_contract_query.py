@@ -1,0 +1,40 @@
+"""What people type to find an option."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from positions.market.contract_query import ContractQuery, parse_contract_query, strike_text
+from positions.market.symbols import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("", ContractQuery()),
+        ("SPXW 3800 C", ContractQuery(root="SPXW", strike="3800", right="C")),
+        ("goog 750", ContractQuery(root="GOOG", strike="750")),
+        ("goog 752.5p", ContractQuery(root="GOOG", strike="752.5", right="P")),
+        ("goog put 7dte $750", ContractQuery(root="GOOG", strike="750", right="P", days=7)),
+        ("spxw, 0dte, calls", ContractQuery(root="SPXW", right="C", days=0)),
+        ("spxw 2021-01-04", ContractQuery(root="SPXW", expires_on=date(2021, 1, 4))),
+        ("3800 p", ContractQuery(strike="3800", right="P")),
+        ("c 50 c", ContractQuery(root="C", strike="50", right="C")),
+        ("puts", ContractQuery(right="P")),
+        ("spxw210104p03800000", ContractQuery(symbol=parse("SPXW  210104P03800000"))),
+    ],
+)
+def test_words_in_any_order_after_the_root(text: str, query: ContractQuery) -> None:
+    assert parse_contract_query(text) == query
+
+
+@pytest.mark.parametrize("text", ["spxw tomorrow", "spxw 2021-13-04", "goog ; drop table", "3800 goog"])
+def test_a_word_that_is_not_understood_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="is not understood.*SPXW 3800 C"):
+        parse_contract_query(text)
+
+
+def test_strikes_as_people_write_them() -> None:
+    assert strike_text(Decimal("3800.000")) == "3800"
+    assert strike_text(Decimal("752.500")) == "752.5"

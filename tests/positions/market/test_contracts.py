@@ -1,0 +1,64 @@
+"""What is listed under each root."""
+
+from datetime import date, time
+
+import pytest
+
+from positions.market.calendar import Calendar, Override, new_york_instant
+from positions.market.contracts import MAG7, TICK_TABLES, contract_class, last_session
+from positions.models import ExerciseStyle, Settlement, TickClass
+
+HALF_DAY = date(2015, 12, 24)
+
+
+@pytest.fixture
+def calendar() -> Calendar:
+    days = [date(2015, 12, 22), date(2015, 12, 23), HALF_DAY, date(2015, 12, 28)]
+    hours = [Override(day, time(9, 30), time(13 if day == HALF_DAY else 16), "") for day in days]
+    return Calendar([row.session() for row in hours])
+
+
+@pytest.mark.parametrize(
+    ("root", "underlying", "settlement", "style", "index_sized"),
+    [
+        ("SPXW", "SPX", "pm_cash", "european", True),
+        ("SPX", "SPX", "am_cash", "european", True),
+        ("XSP", "XSP", "pm_cash", "european", False),
+        ("SPY", "SPY", "pm_physical", "american", False),
+        *((root, root, "pm_physical", "american", False) for root in MAG7),
+    ],
+)
+def test_facts_by_root(root: str, underlying: str, settlement: str, style: str, index_sized: bool) -> None:
+    facts = contract_class(root.lower())
+    assert (facts.underlying, facts.settlement, facts.exercise_style) == (underlying, settlement, style)
+    assert (facts.multiplier, facts.is_adjusted, facts.index_sized) == (100, False, index_sized)
+    assert facts.delivers_shares == (settlement == "pm_physical")
+
+
+def test_a_digit_at_the_end_is_an_adjusted_contract() -> None:
+    facts = contract_class("AAPL7")
+    assert facts.is_adjusted
+    assert (facts.root, facts.underlying, facts.tick_class) == ("AAPL7", "AAPL", "penny")
+
+
+def test_an_unlisted_root_is_an_ordinary_stock_option() -> None:
+    facts = contract_class("ACME")
+    assert (facts.settlement, facts.exercise_style, facts.tick_class) == ("pm_physical", "american", "standard")
+
+
+def test_am_settled_options_stop_the_session_before(calendar: Calendar) -> None:
+    assert last_session("am_cash", date(2015, 12, 28), calendar).day == HALF_DAY
+    assert last_session("am_cash", HALF_DAY, calendar).closes_at == new_york_instant(date(2015, 12, 23), time(16))
+
+
+def test_the_others_stop_with_the_session_of_their_expiration(calendar: Calendar) -> None:
+    assert last_session("pm_physical", HALF_DAY, calendar).closes_at == new_york_instant(HALF_DAY, time(13))
+    assert last_session("pm_cash", date(2015, 12, 26), calendar).day == HALF_DAY  # a Saturday
+
+
+def test_the_words_are_those_of_the_database() -> None:
+    assert set(TICK_TABLES) == set(TickClass.values)
+    for root in ("SPXW", "SPX", "XSP", "SPY", "AAPL", "GOOG", "ACME"):
+        facts = contract_class(root)
+        assert facts.settlement in Settlement.values
+        assert facts.exercise_style in ExerciseStyle.values

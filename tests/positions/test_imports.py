@@ -1,0 +1,515 @@
+"""Importing files: what is kept, what is rejected and why, and that a file is imported whole or not at all."""
+
+import csv
+import gzip
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from positions.models import (
+    DailyClose,
+    ExchangeSession,
+    Fundamental,
+    Instrument,
+    OpenInterest,
+    OptionContract,
+    OptionQuote,
+    OptionTradeBar,
+    UnderlyingBar,
+    VixReading,
+)
+from positions.services.imports import run
+from positions.services.imports.index import VixDays
+from positions.services.imports.options import OpenInterests, Quotes, Trades
+from positions.services.imports.run import ImportReport, Kind, import_file
+from positions.services.imports.sessions import Sessions, read_overrides
+from positions.services.imports.source_file import UnusableFile
+from positions.services.imports.underlying import Bars, Closes, Fundamentals
+
+pytestmark = pytest.mark.django_db
+
+QUOTE_HEADER = "ts,underlying,style,expiry,dte,right,strike,bid,bid_size,ask,ask_size"
+QUOTE = "2021-01-04 09:35:00,spxw,european,2021-01-04,0,P,3800.0,43.2,16,44.4,16"
+TRADE_HEADER = "ts,underlying,style,expiry,dte,right,strike,open,high,low,close,volume"
+CLOSE_HEADER = "date,symbol,open,high,low,close,adj_close,volume"
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(*lines: str, name: str = "file.csv") -> Path:
+        path = tmp_path / name
+        text = "".join(f"{line}\n" for line in lines).encode()
+        path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+        return path
+
+    return write
+
+
+def rejects(path: Path) -> list[tuple[int, str]]:
+    with path.with_name(f"{path.name}.rejects.csv").open(newline="") as file:
+        return [(int(row["line"]), row["reason"]) for row in csv.DictReader(file)]
+
+
+def counts(report: ImportReport) -> tuple[int, int, int, int]:
+    return report.new, report.changed, report.known, report.rejected
+
+
+def import_quotes(path: Path, **changes: object) -> ImportReport:
+    return import_file(Quotes(), path, **{"source": "test", **changes})
+
+
+# ---- What is kept ----
+
+
+@pytest.mark.parametrize("name", ["quotes.csv", "quotes.csv.gz"])
+def test_a_quote_is_known_at_the_end_of_its_bar(write: Write, name: str) -> None:
+    assert counts(import_quotes(write(QUOTE_HEADER, QUOTE, name=name))) == (1, 0, 0, 0)
+    quote = OptionQuote.objects.select_related("contract__underlying").get()
+    known = datetime(2021, 1, 4, 14, 36, tzinfo=UTC)
+    assert (quote.quoted_at, quote.changed_at, quote.confirmed_at, quote.source) == (known, known, known, "test")
+    assert (quote.bid, quote.bid_size, quote.ask, quote.ask_size) == (Decimal("43.2"), 16, Decimal("44.4"), 16)
+    contract = quote.contract
+    assert contract.occ_symbol == "SPXW  210104P03800000"
+    assert contract.underlying.symbol == "SPX"
+    assert (contract.settlement, contract.exercise_style, contract.tick_class, contract.multiplier) == (
+        "pm_cash", "european", "nickel_dime", 100,
+    )  # fmt: skip
+
+
+def test_an_hourly_bar_is_known_an_hour_after_its_start(write: Write) -> None:
+    import_file(Quotes(bar_minutes=60), write(QUOTE_HEADER, QUOTE), source="test")
+    assert OptionQuote.objects.get().quoted_at == datetime(2021, 1, 4, 15, 35, tzinfo=UTC)
+
+
+def test_summer_times_are_four_hours_behind_utc(write: Write) -> None:
+    row = QUOTE.replace("2021-01-04", "2021-07-06")
+    import_quotes(write(QUOTE_HEADER, row))
+    assert OptionQuote.objects.get().quoted_at == datetime(2021, 7, 6, 13, 36, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("sides", "bid", "ask"),
+    [
+        ("44.9,16,44.4,16", "44.9", "44.4"),  # crossed
+        ("44.4,16,44.4,16", "44.4", "44.4"),  # locked
+        (",0,44.4,16", None, "44.4"),
+        ("43.2,16,,0", "43.2", None),
+        (",0,,0", None, None),
+        (",,,", None, None),
+        ("0,0,0.05,900", "0", "0.05"),
+        ("19.6,1,76.8,1", "19.6", "76.8"),
+    ],
+)
+def test_crossed_and_one_sided_quotes_are_facts(write: Write, sides: str, bid: str | None, ask: str | None) -> None:
+    row = QUOTE.replace("43.2,16,44.4,16", sides)
+    assert counts(import_quotes(write(QUOTE_HEADER, row))) == (1, 0, 0, 0)
+    quote = OptionQuote.objects.get()
+    assert (quote.bid, quote.ask) == tuple(None if text is None else Decimal(text) for text in (bid, ask))
+
+
+def test_columns_may_stand_in_any_order_and_others_are_ignored(write: Write) -> None:
+    columns = QUOTE_HEADER.split(",")
+    row = dict(zip(columns, QUOTE.split(","), strict=True)) | {"note": "x"}
+    names = [name.upper() for name in sorted(row) if name != "dte"]
+    path = write("\ufeff" + ",".join(names), ",".join(row[name.lower()] for name in names))
+    assert counts(import_quotes(path)) == (1, 0, 0, 0)
+    assert OptionQuote.objects.get().bid == Decimal("43.2")
+
+
+def test_one_contract_however_its_strike_is_written(write: Write) -> None:
+    later = QUOTE.replace("09:35", "09:36").replace("3800.0", "3800")
+    import_quotes(write(QUOTE_HEADER, QUOTE, later))
+    assert OptionContract.objects.count() == 1
+    assert OptionQuote.objects.count() == 2
+
+
+# ---- Twice ----
+
+
+def test_a_second_run_changes_nothing(write: Write) -> None:
+    path = write(QUOTE_HEADER, QUOTE, QUOTE.replace("09:35", "09:36"))
+    import_quotes(path)
+    before = list(OptionQuote.objects.order_by("id").values()), list(OptionContract.objects.values())
+    report = import_quotes(path)
+    assert counts(report) == (0, 0, 2, 0)
+    assert report.summary == "2 quotes read: 0 new, 2 already known, 0 rejected."
+    assert (list(OptionQuote.objects.order_by("id").values()), list(OptionContract.objects.values())) == before
+
+
+def test_a_corrected_row_is_updated_and_counted(write: Write) -> None:
+    import_quotes(write(QUOTE_HEADER, QUOTE, QUOTE.replace("09:35", "09:36")))
+    report = import_quotes(write(QUOTE_HEADER, QUOTE.replace("43.2", "43.1")))
+    assert counts(report) == (0, 1, 0, 0)
+    assert OptionQuote.objects.order_by("quoted_at").first().bid == Decimal("43.1")
+
+
+def test_two_sources_stand_side_by_side(write: Write) -> None:
+    path = write(QUOTE_HEADER, QUOTE)
+    import_quotes(path)
+    assert counts(import_quotes(path, source="another")) == (1, 0, 0, 0)
+
+
+# ---- What is rejected ----
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("43.2,16", "-43.2,16", "bid is negative: -43.2"),
+        ("43.2,16", "NaN,16", "bid is NaN, not a finite number"),
+        ("43.2,16", "inf,16", "bid is inf, not a finite number"),
+        ("43.2,16", "n/a,16", "bid is not a number: 'n/a'"),
+        ("43.2,16", "4e1,16", "bid is not a number: '4e1'"),
+        ("43.2,16", "٤٣,16", "bid is not a number"),
+        ("43.2,16", "43.20001,16", "bid is finer than 0.0001"),
+        ("43.2,16", "43200000,16", "bid is over 1,000,000"),
+        ("43.2,16", "43.2,-16", "bid_size is negative: -16"),
+        ("43.2,16", "43.2,1.5", "bid_size is not a whole number"),
+        ("43.2,16", ",16", "bid is missing but bid_size is 16"),
+        ("44.4,16", "44.4,99999999999", "ask_size is over 2,147,483,647"),
+        (",P,", ",X,", "right is neither C nor P: 'X'"),
+        (",P,", ",,", "right is neither C nor P: ''"),
+        ("3800.0", "0", "The strike 0 must be above 0"),
+        ("3800.0", "-1", "strike is negative"),
+        ("3800.0", "high", "strike is not a number"),
+        ("european", "asian", "style is neither american nor european: 'asian'"),
+        ("european", "american", "style contradicts the class: SPXW options are european"),
+        ("spxw", "enron", "unknown symbol: 'ENRON' is no instrument"),
+        ("spxw", "", "no symbol"),
+        ("2021-01-04,0", "2021-01-01,0", "expiry 2021-01-01 is before the row's date 2021-01-04"),
+        ("2021-01-04,0", "2021-02-30,57", "expiry is no date of the calendar: 2021-02-30"),
+        ("2021-01-04,0", "04/01/2021,0", "expiry is not a date (YYYY-MM-DD): '04/01/2021'"),
+        ("2021-01-04,0", "2021-01-04,3", "dte says 3, expiry and ts say 0"),
+        ("2021-01-04 09:35:00", "2021-01-04 25:35:00", "ts is no time of that day in New York"),
+        ("2021-01-04 09:35:00", "2021-01-04", "ts is not a time"),
+        ("2021-01-04 09:35:00", "", "ts is missing"),
+        ("2021-01-04 09:35:00", "1021-01-04 09:35:00", "ts lies outside 1980 to 2099"),
+        (",16,44.4,16", "", "the row has 8 cells, the header 11"),
+        ("44.4,16", "44.4,16,17", "the row has 12 cells, the header 11"),
+        ("44.4,16", "44.4,16\t", "ask_size is not a number"),
+    ],
+)
+def test_a_row_that_cannot_be_true_is_rejected_with_line_and_reason(
+    write: Write, old: str, new: str, reason: str
+) -> None:
+    bad = QUOTE.replace(old, new, 1)
+    assert bad != QUOTE
+    path = write(QUOTE_HEADER, QUOTE.replace("09:35", "09:34"), bad, QUOTE)
+    report = import_quotes(path)
+    assert counts(report) == (2, 0, 0, 1)
+    [(line, said)] = rejects(path)
+    assert line == 3
+    assert said.startswith(reason)
+    assert OptionQuote.objects.count() == 2
+
+
+def test_the_skipped_hour_of_a_clock_change_is_rejected(write: Write) -> None:
+    path = write(QUOTE_HEADER, QUOTE, QUOTE.replace("2021-01-04 09:35", "2021-03-14 02:10").replace("04,0", "15,1"))
+    import_quotes(path)
+    assert rejects(path)[0][1].startswith("ts is no time of that day in New York")
+
+
+def test_the_second_of_two_rows_with_one_key_is_rejected(write: Write) -> None:
+    path = write(QUOTE_HEADER, QUOTE, QUOTE.replace("43.2", "43.1"), QUOTE.replace("3800.0", "3800"))
+    assert counts(import_quotes(path)) == (1, 0, 0, 2)
+    assert rejects(path) == [(line, "the same key stands in an earlier row") for line in (3, 4)]
+    assert OptionQuote.objects.get().bid == Decimal("43.2")
+
+
+def test_the_rejects_file_holds_the_row_as_it_came(write: Write, tmp_path: Path) -> None:
+    bad = QUOTE.replace("43.2", "-1")
+    chosen = tmp_path / "elsewhere" / "bad.csv"
+    chosen.parent.mkdir()
+    report = import_quotes(write(QUOTE_HEADER, "", bad, QUOTE), rejects_path=chosen)
+    assert report.rejects_path == chosen
+    assert chosen.read_text() == f"line,reason,{QUOTE_HEADER}\n3,bid is negative: -1,{bad}\n"
+    assert "1 rejected: bid is negative (1). See" in report.summary
+
+
+def test_a_clean_run_removes_the_rejects_of_an_earlier_one(write: Write, tmp_path: Path) -> None:
+    import_quotes(write(QUOTE_HEADER, QUOTE, QUOTE.replace("43.2", "-1")))
+    assert (tmp_path / "file.csv.rejects.csv").exists()
+    import_quotes(write(QUOTE_HEADER, QUOTE))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.csv"]
+
+
+def test_a_rejects_file_that_cannot_be_written_stops_the_import(write: Write, tmp_path: Path) -> None:
+    path = write(QUOTE_HEADER, QUOTE, QUOTE.replace("43.2", "-1"))
+    with pytest.raises(UnusableFile, match="Choose another place with --rejects"):
+        import_quotes(path, rejects_path=tmp_path / "no such folder" / "bad.csv")
+    assert not OptionQuote.objects.exists()
+
+
+# ---- Files that cannot be used at all ----
+
+
+def unusable(path: Path, match: str, **changes: object) -> None:
+    with pytest.raises(UnusableFile, match=match):
+        import_quotes(path, **changes)
+    assert not OptionQuote.objects.exists()
+    assert not OptionContract.objects.exists()
+    assert [file.name for file in path.parent.iterdir() if "rejects" in file.name] == []
+
+
+def test_a_header_without_its_columns_is_named(write: Write) -> None:
+    unusable(write(QUOTE_HEADER.replace("bid,", "price,"), QUOTE), "lacks the columns bid. Its first line must name")
+
+
+def test_a_column_named_twice_is_refused(write: Write) -> None:
+    unusable(write(QUOTE_HEADER.replace("dte", "bid"), QUOTE), "names a column twice: bid")
+
+
+@pytest.mark.parametrize(("lines", "says"), [((), "is empty"), (("",), "is empty"), ((QUOTE_HEADER,), "no rows")])
+def test_an_empty_file_is_refused(write: Write, lines: tuple[str, ...], says: str) -> None:
+    unusable(write(*lines), says)
+
+
+def test_what_is_no_csv_is_refused(tmp_path: Path) -> None:
+    picture = tmp_path / "quotes.csv"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\xff\xfe")
+    unusable(picture, "not a text file in UTF-8")
+
+
+def test_a_gzip_file_cut_short_leaves_nothing(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BATCH_ROWS", 10)
+    rows = [QUOTE.replace("09:35", f"{9 + n // 60:02}:{n % 60:02}").replace("43.2", f"{n}.05") for n in range(420)]
+    path = write(QUOTE_HEADER, *rows, QUOTE.replace("43.2", "-1"), name="quotes.csv.gz")
+    path.write_bytes(path.read_bytes()[:-100])
+    unusable(path, "damaged or cut-off gzip")
+
+
+def test_a_damaged_gzip_file_leaves_nothing(write: Write) -> None:
+    path = write(QUOTE_HEADER, *(QUOTE.replace("43.2", f"{n}.05") for n in range(500)), name="quotes.csv.gz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    unusable(path, "damaged or cut-off gzip")
+
+
+def test_a_quoted_field_that_never_ends_is_refused(write: Write) -> None:
+    unusable(write(QUOTE_HEADER, QUOTE, f'"{QUOTE}', QUOTE), "not valid CSV")
+
+
+def test_a_small_file_that_unpacks_into_much_stops_at_the_limit(write: Write) -> None:
+    path = write(QUOTE_HEADER, *[QUOTE] * 20_000, name="bomb.csv.gz")
+    assert path.stat().st_size < 20_000
+    unusable(path, "larger than 1 MB uncompressed", max_bytes=1_000_000)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    unusable(tmp_path / "none.csv", "none.csv is missing")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    unusable(folder, "is not a file")
+
+
+def test_an_interrupted_import_leaves_nothing(write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "BATCH_ROWS", 1)
+
+    def interrupt(_read: int, _total: int, rows: int) -> None:
+        if rows == 2:
+            raise KeyboardInterrupt
+
+    path = write(QUOTE_HEADER, QUOTE.replace("43.2", "-1"), QUOTE, QUOTE.replace("09:35", "09:36"))
+    with pytest.raises(KeyboardInterrupt):
+        import_quotes(path, progress=interrupt)
+    assert not OptionQuote.objects.exists()
+    assert not Instrument.objects.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["file.csv"]
+
+
+def test_progress_reaches_the_end(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BATCH_ROWS", 2)
+    seen: list[tuple[int, int, int]] = []
+    path = write(QUOTE_HEADER, *(QUOTE.replace("09:35", f"09:3{n}") for n in range(5)), name="quotes.csv.gz")
+    import_quotes(path, progress=lambda *step: seen.append(step))
+    size = path.stat().st_size
+    assert [rows for _, _, rows in seen] == [2, 4, 5]
+    assert all(0 < read <= total == size for read, total, _ in seen)
+    assert seen[-1][:2] == (size, size)
+
+
+# ---- The other kinds ----
+
+
+def check(kind: Callable[[], Kind], path: Path, expected: list[tuple[int, str]], good: int) -> None:
+    """Good rows are new once and known the second time; the bad ones are listed both times."""
+    assert counts(import_file(kind(), path, source="test")) == (good, 0, 0, len(expected))
+    assert counts(import_file(kind(), path, source="test")) == (0, 0, good, len(expected))
+    found = rejects(path)
+    assert [line for line, _ in found] == [line for line, _ in expected]
+    for (_, reason), (_, said) in zip(expected, found, strict=True):
+        assert said.startswith(reason)
+
+
+def test_trades(write: Write) -> None:
+    terms = "2021-01-04 09:35:00,spxw,european,2021-01-04,0,P,3800.0"
+    path = write(
+        TRADE_HEADER,
+        f"{terms},43.2,44.0,43.0,43.5,12",
+        f"{terms.replace('09:35', '09:36')},43.2,43.0,44.0,43.5,12",
+        f"{terms.replace('09:35', '09:37')},45.2,44.0,43.0,43.5,12",
+        f"{terms.replace('09:35', '09:38')},43.2,44.0,43.0,43.5,",
+        f"{terms.replace('09:35', '09:39')},43.2,44.0,43.0,,12",
+    )
+    expected = [(3, "low 44.0 is above high 43.0"), (4, "open 45.2 is outside low 43.0"), (5, "volume is missing")]
+    check(Trades, path, [*expected, (6, "close is missing")], good=1)
+    bar = OptionTradeBar.objects.get()
+    assert (bar.bar_at, bar.close, bar.volume) == (datetime(2021, 1, 4, 14, 36, tzinfo=UTC), Decimal("43.5"), 12)
+
+
+def test_open_interest(write: Write) -> None:
+    terms = "2021-01-04 06:30:00,spxw,european,2021-01-04,0,P,3800.0"
+    path = write(
+        "ts,underlying,style,expiry,dte,right,strike,open_interest",
+        f"{terms},3515",
+        f"{terms.replace('06:30', '06:31')},3516",
+        f"{terms.replace('3800', '3700')},-1",
+    )
+    check(OpenInterests, path, [(3, "the same key"), (4, "open_interest is negative")], good=1)
+    row = OpenInterest.objects.get()
+    assert (row.as_of_on, row.contracts) == (date(2021, 1, 4), 3515)
+
+
+def test_underlying_bars(write: Write) -> None:
+    path = write(
+        "ts,symbol,open,high,low,close,volume",
+        "2021-01-04 09:30:00,spx,3764.61,3769.99,3764.61,3768.0,0",
+        "2021-01-04 09:31:00,spx,3764.61,3769.99,3764.61,,0",
+        "2021-01-04 09:32:00,,3764.61,3769.99,3764.61,3768,0",
+    )
+    check(Bars, path, [(3, "close is missing"), (4, "no symbol")], good=1)
+    bar = UnderlyingBar.objects.select_related("instrument").get()
+    assert (bar.instrument.symbol, bar.instrument.kind, bar.bar_at) == (
+        "SPX", "index", datetime(2021, 1, 4, 14, 31, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def test_daily_closes(write: Write) -> None:
+    path = write(
+        CLOSE_HEADER,
+        "2010-01-04,AAPL,7.6225,7.660714,7.585,7.643214,6.515213,493729600",
+        "2010-01-05,AAPL,,,,7.65,6.52,",
+        "2010-01-09,AAPL,,,,7.65,6.52,",
+        "2010-01-06,AAPL,,,,0,6.52,",
+        "2010-01-07,AAPL,,,,0.00001,6.52,",
+        "2010-01-08,AAPL,,8,7,9,6.52,",
+        "2010-01-11,ENRON,,,,7.65,6.52,",
+        "2010-01-12,AAPL,,,,7.65,nan,",
+    )
+    expected = [
+        (4, "date is a Saturday"),
+        (5, "close is zero"),
+        (6, "close is zero"),
+        (7, "close 9 is outside"),
+        (8, "unknown symbol: 'ENRON'"),
+        (9, "adj_close is nan"),
+    ]
+    check(Closes, path, expected, good=2)
+    first, second = DailyClose.objects.order_by("session_on")
+    assert (first.close, first.adjusted_close, first.volume) == (Decimal("7.6432"), Decimal("6.515213"), 493_729_600)
+    assert (second.open, second.volume) == (None, None)
+
+
+def test_a_stored_instrument_is_a_known_symbol(write: Write) -> None:
+    Instrument.objects.create(symbol="ACME", name="Acme", kind="stock")
+    path = write("date,symbol,close,adjusted_close", "2010-01-04,acme,7.65,7.65")
+    assert counts(import_file(Closes(), path, source="test")) == (1, 0, 0, 0)
+
+
+def test_vix(write: Write) -> None:
+    path = write(
+        "DATE,OPEN,HIGH,LOW,CLOSE",
+        "2021-01-04,23.040000,29.190000,22.560000,26.970000",
+        "1992-02-11,19.24,18.57,17.61,17.70",
+        "2021-01-05,23.04,29.19,,26.97",
+        "2021-01-06,23.04,22,23,26.97",
+        "2021-01-07,0,29,22,26.97",
+    )
+    check(VixDays, path, [(4, "low is missing"), (5, "low 23 is above high 22"), (6, "open is zero")], good=2)
+    reading = VixReading.objects.get(session_on=date(2021, 1, 4))
+    assert (reading.index, reading.kind, reading.open, reading.close) == (
+        "VIX", "daily", Decimal("23.04"), Decimal("26.97"),
+    )  # fmt: skip
+
+
+def test_vix1d_stands_beside_vix(write: Write) -> None:
+    path = write("date,open,high,low,close", "2023-06-26,12,13,11,12.5")
+    import_file(VixDays(), path, source="test")
+    assert counts(import_file(VixDays("VIX1D"), path, source="test")) == (1, 0, 0, 0)
+
+
+def test_fundamentals(write: Write) -> None:
+    path = write(
+        "instrument,date,earnings_surprise_pct,analyst_rating_buy,analyst_rating_sell,pe_ratio,sector_avg_pe",
+        "AAPL,2015-11-16,4.5,72,6,12,20",
+        "MSFT,2015-11-16,,,,,22",
+        "TSLA,2015-11-16,-12,140,6,,18",
+        "AMZN,2015-11-16,4,80,30,,",
+        "META,2015-11-16,,,,,",
+        "NVDA,2015-11-16,ten,,,,",
+    )
+    expected = [
+        (4, "analyst_buy_percent is over 100: 140"),
+        (5, "buy and sell ratings are over 100% together"),
+        (6, "no input is given"),
+        (7, "earnings_surprise_percent is not a number: 'ten'"),
+    ]
+    check(lambda: Fundamentals(is_illustrative=True), path, expected, good=2)
+    row = Fundamental.objects.get(instrument__symbol="AAPL")
+    assert (row.as_of_on, row.earnings_surprise_percent, row.is_illustrative) == (
+        date(2015, 11, 16), Decimal("4.5"), True,
+    )  # fmt: skip
+    assert Fundamental.objects.get(instrument__symbol="MSFT").pe_ratio is None
+
+
+SESSION_HEADER = "session,open_utc,close_utc,early"
+SESSION = "2021-01-04,2021-01-04 14:30:00+00:00,2021-01-04 21:00:00+00:00,False"
+
+
+def test_sessions(write: Write) -> None:
+    path = write(
+        SESSION_HEADER,
+        SESSION,
+        "2021-01-09,2021-01-09 14:30:00+00:00,2021-01-09 21:00:00+00:00,False",
+        "2021-01-05,2021-01-05 14:30:00,2021-01-05 21:00:00+00:00,False",
+        "2021-01-06,2021-01-06 21:30:00+00:00,2021-01-06 21:00:00+00:00,False",
+        "2021-01-07,2021-01-08 14:30:00+00:00,2021-01-08 21:00:00+00:00,False",
+        "2021-01-08,2021-01-08 14:30:00+00:00,2021-01-08 21:00:00+00:00,perhaps",
+    )
+    expected = [
+        (3, "session is a Saturday"),
+        (4, "hours has no UTC offset"),
+        (5, "it closes at"),
+        (6, "opens 2021-01-08"),
+        (7, "early is neither"),
+    ]
+    check(lambda: Sessions({}), path, expected, good=1)
+
+
+def test_an_override_stands_whatever_the_file_says(write: Write) -> None:
+    session = write(SESSION_HEADER, SESSION, SESSION.replace("-04", "-05"), SESSION.replace("-04", "-06"))
+    import_file(Sessions({}), session, source="library")
+    overrides = write(
+        "session,opens,closes,reason",
+        "2021-01-04,,,a storm",
+        "2021-01-05,09:30,13:00,a half-day",
+        "2021-01-07,09:30,16:00,forgotten",
+        name="overrides.csv",
+    )
+    for new, changed, known in ((1, 1, 1), (0, 0, 3)):
+        report = import_file(Sessions(read_overrides(overrides)), session, source="library")
+        assert counts(report) == (new, changed, known, 1)
+    assert rejects(session) == [(2, "overridden: the exchange is closed on 2021-01-04 (a storm)")]
+    rows = ExchangeSession.objects.order_by("session_on").values_list("session_on__day", "close_at__hour", "source")
+    assert list(rows) == [(5, 18, "override"), (6, 21, "library"), (7, 21, "override")]
+
+
+@pytest.mark.parametrize("row", ["2021-01-04,09:30,,half", "2021-01-04,,,", "2021-01-04,25:00,26:00,x", "2021-01-04"])
+def test_an_override_that_cannot_be_read_is_refused(write: Write, row: str) -> None:
+    with pytest.raises(UnusableFile, match="overrides.csv, line 2"):
+        read_overrides(write("session,opens,closes,reason", row, name="overrides.csv"))
