@@ -12,11 +12,11 @@ from django.db.models import Count, Max, QuerySet
 from django.forms import ModelForm, modelform_factory
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -35,6 +35,7 @@ from accounts.selectors import (
     numbers_of,
 )
 from accounts.services import StaleRevisionError, revoke_token
+from accounts.wording import show
 
 admin.site.unregister(Group)
 
@@ -239,20 +240,30 @@ class RiskProfileRevisionAdmin(ReadOnlyAdmin):
     search_fields = ["profile__name", "author_name", "reason"]
     ordering = ["profile", "-number"]
     list_select_related = ["profile"]
-    readonly_fields = ["ladders"]
+    readonly_fields = ["numbers"]
+
+    class Media:
+        css = {"all": ["accounts/profile.css"]}
+
     fieldsets = [
-        (None, {"fields": ["profile", "number", "in_force_from", "author_name", "reason", "restored_from", "ladders"]}),
-        *[
-            (title, {"classes": ["tab"], "fields": [p.name for p in PARAMETERS.values() if p.group == group]})
-            for group, title in GROUPS.items()
-        ],
+        (None, {"fields": [("profile", "number"), ("in_force_from", "author_name"), "restored_from", "reason"]}),
+        (None, {"fields": ["numbers"]}),
     ]
 
-    @display(description="ladders")
-    def ladders(self, revision: RiskProfileRevision) -> str:
-        found = ladders_of(revision)
-        rows = ((ladder.label, describe_ladder(ladder, found[name])) for name, ladder in LADDERS.items())
-        return format_html_join(mark_safe("<br>"), "{}: {}", rows)
+    @display(description="Numbers")
+    def numbers(self, revision: RiskProfileRevision) -> SafeString:
+        numbers, ladders = numbers_of(revision), ladders_of(revision)
+        groups = [
+            (
+                title,
+                [
+                    *[(p.label, show(numbers[p.name], p.unit)) for p in PARAMETERS.values() if p.group == group],
+                    *[(x.label, describe_ladder(x, ladders[x.name])) for x in LADDERS.values() if x.group == group],
+                ],
+            )
+            for group, title in GROUPS.items()
+        ]
+        return render_to_string("accounts/_numbers.html", {"groups": groups})
 
 
 @admin.register(LimitHold)

@@ -8,7 +8,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminIntegerFieldWidget
 
 from accounts.bounds import problem_of_number, problems_of_ladder, problems_of_orders
 from accounts.defaults import LADDERS, MAX_STEPS, PARAMETERS, Step, Unit
@@ -22,7 +23,9 @@ from accounts.services import (
     restore_revision,
     revise_profile,
 )
-from accounts.wording import plain, show
+from accounts.wording import Value, plain, show
+
+SPARE_ROWS = 2  # empty rows under the steps there are
 
 
 class LadderWidget(forms.Widget):
@@ -37,7 +40,7 @@ class LadderWidget(forms.Widget):
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
         rows = [_typed(row) if isinstance(row, Step) else row for row in value or ()]
-        rows += [("1", "", "")] * (MAX_STEPS - len(rows))
+        rows += [("1", "", "")] * min(SPARE_ROWS, MAX_STEPS - len(rows))
         return context | {
             "ladder": self.ladder,
             "rows": list(enumerate(rows)),
@@ -45,7 +48,7 @@ class LadderWidget(forms.Widget):
         }
 
     def _render(self, template_name: str, context: dict[str, Any], renderer: Any = None) -> SafeString:
-        return mark_safe(render_to_string(template_name, context))  # noqa: S308 (a template, which escapes)
+        return render_to_string(template_name, context)
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[tuple[str, str, str]]:
         rows = [
@@ -61,9 +64,14 @@ class LadderWidget(forms.Widget):
         return f"{id_}-0-threshold"
 
 
+def _short(value: Value) -> Value:
+    """0.400000 as 0.4, and 60000.00 as 60000 (not 6E+4)."""
+    return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) else value
+
+
 def _typed(step: Step) -> tuple[str, str, str]:
     """A step as its row would be typed."""
-    return ("1" if step.inclusive else "0", f"{step.threshold.normalize():f}", f"{step.value.normalize():f}")
+    return ("1" if step.inclusive else "0", str(_short(step.threshold)), str(_short(step.value)))
 
 
 class LadderField(forms.Field):
@@ -129,6 +137,7 @@ class RiskProfileForm(forms.ModelForm):
         model = RiskProfileRevision
         fields = [*PARAMETERS, "reason"]
         error_messages = {"reason": {"required": "Say why the numbers are changed."}}
+        help_texts = {"reason": "Why the numbers are changed. It stays in the history."}
 
     class Media:
         css = {"all": ["accounts/profile.css"]}
@@ -140,11 +149,12 @@ class RiskProfileForm(forms.ModelForm):
         numbers = numbers_of(self.latest)
         initial = {
             "based_on": self.latest.number,
-            **{name: f"{v.normalize():f}" if isinstance(v, Decimal) else v for name, v in numbers.items()},
+            **{name: _short(value) for name, value in numbers.items()},
             **ladders_of(self.latest),
         }
         revision = RiskProfileRevision(profile=instance, number=self.latest.number + 1)
         super().__init__(*args, instance=revision, initial=initial | kwargs.pop("initial", {}), **kwargs)
+        self.fields["reason"].widget.attrs["rows"] = 2
         for name in PARAMETERS:
             self._describe(name)
 
@@ -157,10 +167,13 @@ class RiskProfileForm(forms.ModelForm):
         low, high = show(parameter.minimum, parameter.unit), show(parameter.maximum, parameter.unit)
         field.validators = []
         field.error_messages["required"] = f"{parameter.label} is missing. It must be between {low} and {high}."
-        field.help_text = f"{parameter.help} In {parameter.unit}, {low} to {high}. Source: {parameter.source}."
         field.widget.attrs |= {"data-unit": parameter.unit, "inputmode": "decimal", "step": "any"}
+        source_s, now = parameter.default(self.profile.system), getattr(self.latest, name)
+        field.help_text = (
+            f"{parameter.help} From {low} to {high} ({parameter.unit}); the source's number is "
+            f"{show(source_s, parameter.unit)}. Source: {parameter.source}."
+        )
         if parameter.unit is Unit.FRACTION:
-            now = getattr(self.latest, name)
             field.help_text += f" Now {plain(now)} = {show(now, parameter.unit)}."
 
     def clean(self) -> dict[str, Any]:
@@ -222,8 +235,12 @@ class RiskProfileCreateForm(forms.ModelForm):
 class ApiTokenForm(forms.ModelForm):
     """A new token."""
 
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, initial=[Scope.READ], widget=forms.CheckboxSelectMultiple)
-    valid_days = forms.IntegerField(min_value=1, max_value=366, initial=90, label="Valid for, days")
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices, initial=[Scope.READ], widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+    valid_days = forms.IntegerField(
+        min_value=1, max_value=366, initial=90, label="Valid for, days", widget=UnfoldAdminIntegerFieldWidget
+    )
 
     class Meta:
         model = ApiToken

@@ -32,7 +32,8 @@ def notes_on(system: str, numbers: Mapping[str, Value], ladders: Mapping[str, Se
             f"limit put {percent(exposure)} of the account at risk. A halt is a trigger, not a cap on the loss.",
         ),
         Note(
-            "section 8", f"The largest bet puts {percent(most)} of the account into one option that can expire at zero."
+            "SPEC, section 8",
+            f"The largest bet puts {percent(most)} of the account into one option that can expire at zero.",
         ),
     ]
     if numbers["below_minimum_policy"] == "raise":
@@ -59,12 +60,12 @@ def _notes_on_0dte(
     late, last_hour = ladders["take_profit_late"][0].threshold, ladders["time_factor"][0].value
     notes = [
         Note(
-            "section 8",
+            "SPEC, section 8",
             f"The late-day target of {percent(late)} × {plain(last_hour)} = {percent(late * last_hour)} lies inside a "
             "normal spread: the median recorded 0DTE spread is 5.2% from 15:00 to 15:44 and 7.9% after 15:45.",
         ),
         Note(
-            "section 8",
+            "SPEC, section 8",
             "Index funds usually correlate above 0.8 with one another: several positions are in fact one bet on one "
             "direction.",
         ),

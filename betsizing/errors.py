@@ -6,10 +6,12 @@ the field to mend ("" when it is none of them).
 
 from typing import Any
 
+from django.http import Http404
 from drf_standardized_errors.formatter import ExceptionFormatter
+from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ErrorDetail
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound
 
 
 class ErrorSerializer(serializers.Serializer):
@@ -36,6 +38,15 @@ class ErrorFormatter(ExceptionFormatter):
                 for error in error_response.errors
             ]
         }
+
+
+class ErrorHandler(ExceptionHandler):
+    """Keeps the sentence of an Http404, which the library would drop."""
+
+    def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if isinstance(exc, Http404) and exc.args:
+            return NotFound(str(exc.args[0]))
+        return super().convert_known_exceptions(exc)
 
 
 class Unprocessable(APIException):

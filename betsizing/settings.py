@@ -222,6 +222,7 @@ REST_FRAMEWORK = {
 }
 ERROR_STATUSES = ("400", "401", "403", "404", "405", "406", "415", "422", "429", "500")
 DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_HANDLER_CLASS": "betsizing.errors.ErrorHandler",
     "EXCEPTION_FORMATTER_CLASS": "betsizing.errors.ErrorFormatter",
     "ERROR_SCHEMAS": dict.fromkeys(ERROR_STATUSES, "betsizing.errors.ErrorsSerializer"),
 }

@@ -4,13 +4,12 @@ from django.db.models import QuerySet
 from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import User
+from positions.access import portfolio_or_404
 from positions.models import Portfolio
-from positions.selectors import portfolio_for, portfolios_for
+from positions.selectors import portfolios_for
 
 
 class PortfolioSerializer(serializers.ModelSerializer):
@@ -39,15 +38,7 @@ class PortfolioDetail(generics.GenericAPIView):
 
     @extend_schema(operation_id="portfolio_retrieve")
     def get(self, request: Request, slug: str) -> Response:
-        return Response(self.get_serializer(visible_portfolio(request.user, slug)).data)
-
-
-def visible_portfolio(user: User, slug: str) -> Portfolio:
-    """The portfolio, or 404 whether it is missing or a stranger's."""
-    try:
-        return portfolio_for(user, slug)
-    except Portfolio.DoesNotExist:
-        raise NotFound("There is no such portfolio, or it is not yours.") from None
+        return Response(self.get_serializer(portfolio_or_404(request.user, slug)).data)
 
 
 urlpatterns = [

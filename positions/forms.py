@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from accounts.models import User
 from positions.models import Portfolio
@@ -13,11 +14,16 @@ from positions.services.portfolio import create_portfolio
 class PortfolioCreateForm(forms.ModelForm):
     """A portfolio on the live clock with its starting cash, all of it settled. Its system is its profile's."""
 
-    cash = forms.DecimalField(min_value=Decimal("0.01"), max_digits=15, decimal_places=2, label="Starting cash, USD")
-
     class Meta:
         model = Portfolio
-        fields = ["name", "slug", "owner", "profile", "mode", "broker", "quote_source"]
+        fields = ["name", "slug", "owner", "profile", "mode", "broker", "quote_source", "cash"]
+        labels = {"cash": "Starting cash, USD"}
+
+    def clean_cash(self) -> Decimal:
+        cash = self.cleaned_data["cash"]
+        if cash <= 0:
+            raise ValidationError(f"A portfolio starts with cash; you entered {cash}.")
+        return cash
 
     def create(self, *, actor: User, now: datetime) -> Portfolio:
         data = self.cleaned_data

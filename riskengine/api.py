@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer, Unprocessable
-from positions.api import visible_portfolio
+from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
 from positions.market.symbols import parse
 from positions.models import OptionContract
@@ -95,7 +95,7 @@ class SizingPreview(APIView):
     token_scope = Scope.READ
 
     def post(self, request: Request, slug: str) -> Response:
-        portfolio = visible_portfolio(request.user, slug)
+        portfolio = portfolio_or_404(request.user, slug)
         serializer = PreviewRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
@@ -121,7 +121,7 @@ class Contracts(APIView):
     """The recorded chain at the portfolio's market time: contracts with quote, size, volume and open interest."""
 
     def get(self, request: Request, slug: str) -> Response:
-        portfolio = visible_portfolio(request.user, slug)
+        portfolio = portfolio_or_404(request.user, slug)
         expiration = request.query_params.get("expiration") or None
         try:
             day = date.fromisoformat(expiration) if expiration else None

@@ -5,16 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from positions.access import portfolio_or_404
+from positions.market.calendar import OutsideCalendar
 from positions.market.clock import is_running, market_now
 from positions.models import Portfolio
-from positions.selectors import portfolio_for, portfolios_for
+from positions.selectors import portfolios_for
 from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, SizeForm
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.sizing import SizeRequest, preview_size
@@ -38,7 +40,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def size(request: HttpRequest, slug: str) -> HttpResponse:
     """Size a bet: the chain, the question and the answer. Works as a plain form; a script makes it live."""
     now = timezone.now()
-    portfolio = _portfolio(request.user, slug)
+    portfolio = portfolio_or_404(request.user, slug)
     form = _size_form(request)
     context = _answer(portfolio, form, now) | _chain(portfolio, request, now) | _header(request.user, portfolio, now)
     return render(request, "riskengine/size.html", context | {"form": form})
@@ -50,7 +52,7 @@ def size(request: HttpRequest, slug: str) -> HttpResponse:
 def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
     """The answer alone, for the live page."""
     form = SizeForm(request.GET)
-    context = _answer(_portfolio(request.user, slug), form, timezone.now())
+    context = _answer(portfolio_or_404(request.user, slug), form, timezone.now())
     status = UNPROCESSABLE if context["problems"] else 200
     return render(request, "riskengine/_answer.html", context, status=status)
 
@@ -61,15 +63,8 @@ def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
 def size_chain(request: HttpRequest, slug: str) -> HttpResponse:
     """The chain alone, for the live page."""
     return render(
-        request, "riskengine/_chain.html", _chain(_portfolio(request.user, slug), request, timezone.now())
+        request, "riskengine/_chain.html", _chain(portfolio_or_404(request.user, slug), request, timezone.now())
     )
-
-
-def _portfolio(user: User, slug: str) -> Portfolio:
-    try:
-        return portfolio_for(user, slug)
-    except Portfolio.DoesNotExist:
-        raise Http404("There is no such portfolio, or it is not yours.") from None
 
 
 def _size_form(request: HttpRequest) -> SizeForm:
@@ -92,7 +87,10 @@ def _answer(portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, An
         win_probability=asked["win_probability"],
         payoff=asked["payoff"],
     )
-    return {"preview": preview_size(portfolio=portfolio, request=request, now=now), "problems": []}
+    try:
+        return {"preview": preview_size(portfolio=portfolio, request=request, now=now), "problems": []}
+    except OutsideCalendar as problem:
+        return {"preview": None, "problems": [str(problem)]}
 
 
 def _chain(portfolio: Portfolio, request: HttpRequest, now: datetime) -> dict[str, Any]:

@@ -77,8 +77,11 @@ class PortfolioAdmin(ModelAdmin):
     def get_inlines(self, request: HttpRequest, obj: Portfolio | None) -> list[type[TabularInline]]:
         return self.inlines if obj else []
 
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Portfolio | None = None) -> dict[str, list[str]]:
+        return {} if obj else {"slug": ["name"]}
+
     def get_fields(self, request: HttpRequest, obj: Portfolio | None = None) -> list:
-        return self.fields if obj else [*PortfolioCreateForm.Meta.fields, "cash"]
+        return self.fields if obj else PortfolioCreateForm.Meta.fields
 
     def get_fieldsets(self, request: HttpRequest, obj: Portfolio | None = None) -> list[tuple[None, dict]]:
         return [(None, {"fields": self.get_fields(request, obj)})]

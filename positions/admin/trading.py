@@ -26,6 +26,30 @@ class DecisionAdmin(ReadOnlyAdmin):
     date_hierarchy = "decided_at"
     ordering = ["-decided_at", "-id"]
     list_select_related = ["portfolio", "contract", "revision__profile"]
+    fieldsets = [
+        (None, {"fields": [("portfolio", "contract"), ("intent", "direction"), ("confidence", "revision")]}),
+        (
+            "Verdict",
+            {
+                "fields": [
+                    ("approved", "refusal_code"), "refusal_sentence", ("contracts", "indicative_contracts"),
+                    ("limit_price", "dollars"), ("min_size_dollars", "scale_multiplier"),
+                ]
+            },
+        ),
+        (
+            "Who and when",
+            {
+                "fields": [
+                    ("requested_by_name", "confirmed_by"), ("decided_at", "expires_at"),
+                    ("idempotency_key", "engine_version"),
+                ]
+            },
+        ),
+        ("Trace", {"classes": ["tab"], "fields": ["trace", "warnings"]}),
+        ("Gates", {"classes": ["tab"], "fields": ["gates"]}),
+        ("Inputs", {"classes": ["tab"], "fields": ["inputs"]}),
+    ]  # fmt: skip
 
     @display(description="verdict", ordering="approved", label={"approved": "success"})
     def verdict(self, decision: Decision) -> str:
@@ -109,6 +133,36 @@ class PositionAdmin(ReadOnlyAdmin):
     date_hierarchy = "entry_at"
     ordering = ["-entry_at", "-id"]
     list_select_related = ["portfolio", "contract"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("portfolio", "contract"), ("revision", "decision"), ("origin", "regime"),
+                    ("status", "close_cause"), ("entry_at", "closed_at"),
+                ]
+            },
+        ),
+        ("Contracts", {"fields": [("quantity_opened", "quantity_open"), ("broker_quantity", "broker_quantity_at")]}),
+        (
+            "Money",
+            {
+                "fields": [
+                    ("average_entry_price", "entry_cost"), ("exit_proceeds", "fees"), ("realised_pnl", "version"),
+                    ("min_size_at_entry", "scale_multiplier"),
+                ]
+            },
+        ),
+        (
+            "Stop",
+            {
+                "fields": [
+                    ("initial_stop", "current_stop"), ("high_water", "split_factor"),
+                    ("stop_breaches", "stop_breached_at"),
+                ]
+            },
+        ),
+    ]  # fmt: skip
     inlines = [ExitSliceInline, FillInline, PartialProfitTakingInline, PositionEventInline]
 
     @display(description="entry price", ordering="average_entry_price")

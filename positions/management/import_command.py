@@ -1,6 +1,5 @@
 """What the import commands share: arguments, progress, summary, one-line errors."""
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ class ImportCommand(BaseCommand):
             raise CommandError(f"--source must have 1 to {MAX_SOURCE_LENGTH} characters.")
         if not 1 <= options.get("bar_minutes", 1) <= 1440:
             raise CommandError("--bar-minutes must be between 1 and 1440.")
-        shows_progress = sys.stderr.isatty() and options["verbosity"] > 0
+        shows_progress = self.stderr.isatty() and options["verbosity"] > 0
         try:
             report = import_file(
                 self.kind(options),
@@ -60,7 +59,7 @@ class ImportCommand(BaseCommand):
             raise CommandError("Interrupted. Nothing was imported.", returncode=130) from None
         finally:
             if shows_progress:
-                self.stderr.write("\r\x1b[K", ending="")
+                self._show("\r\x1b[K")
         if report.rejected == report.read:
             raise CommandError(report.summary)
         if options["verbosity"] > 0:
@@ -68,6 +67,9 @@ class ImportCommand(BaseCommand):
 
     def _progress(self, bytes_read: int, bytes_total: int, rows: int) -> None:
         share = bytes_read / bytes_total if bytes_total else 1.0
-        bar = "█" * int(share * 30)
-        self.stderr.write(f"\r{bar:<30} {share:4.0%}  {rows:,} rows", ending="")
+        self._show(f"\r[{'#' * int(share * 30):<30}] {share:4.0%}  {rows:,} rows")
+
+    def _show(self, text: str) -> None:
+        """On the terminal, in plain colour: what runs well is no error."""
+        self.stderr.write(text, style_func=str, ending="")
         self.stderr.flush()

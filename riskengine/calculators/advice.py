@@ -146,7 +146,7 @@ ADVICE: tuple[Advice, ...] = (
     ),
     Advice(
         "W9",
-        lambda b, limits: (b.dollars > 0) & below(b.first_target, 2.0 * b.round_trip_cost),
+        lambda b, limits: (b.dollars > 0) & (b.first_target > 0) & below(b.first_target, 2.0 * b.round_trip_cost),
         lambda r, n: f"Costs of {price(r['round_trip_cost'])} a share take "
         f"{percent(r['round_trip_cost'] / r['first_target'], 0)} of the first target.",
     ),

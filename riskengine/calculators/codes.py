@@ -22,6 +22,7 @@ class Code:
     name: str
     kind: Kind
     sentence: str
+    unknown: str = ""  # said instead when the value was not known
 
 
 _S, _G, _X = Kind.SIZING, Kind.GATE, Kind.EXIT
@@ -45,38 +46,53 @@ CODES: tuple[Code, ...] = (
     Code("ALLOCATION_ROOM_BELOW_MINIMUM", _S, "Room in the allocation to this stock is {saw}, under the minimum bet of "
          "{limit}."),
     Code("EMERGENCY_HALT", _G, "Emergency halt: day P&L is {saw}; the halt is at {limit}, or was set by a person. A "
-         "staff user clears it with a reason."),
+         "staff user clears it with a reason.",
+         unknown="Day P&L is not known: there is no start-of-day equity or a position has no quote."),
     Code("MAX_DAILY_LOSS", _G, "Day P&L is {saw}, at or under the daily limit of {limit}: no entries for the rest of "
-         "the New York date."),
+         "the New York date.",
+         unknown="Day P&L is not known: there is no start-of-day equity or a position has no quote."),
     Code("MIN_CONFIDENCE", _G, "Confidence {saw} is under {limit}, the lowest tradable."),
-    Code("MAX_VIX", _G, "VIX {saw} is above {limit}, the highest for entries."),
+    Code("MAX_VIX", _G, "VIX {saw} is above {limit}, the highest for entries.",
+         unknown="The volatility index is not known."),
     Code("MAX_CORRELATION", _G, "Correlation risk {saw} with other open symbols is above {limit}."),
     Code("MAX_PER_SYMBOL", _G, "{saw} positions are open in this symbol; the limit is {limit}."),
     Code("MAX_TOTAL", _G, "{saw} positions are open; the limit is {limit}."),
-    Code("MAX_DELTA", _G, "Book delta after the trade is {saw} SPY share-equivalents; the limit is {limit}."),
-    Code("MAX_GAMMA", _G, "Book gamma after the trade is {saw} SPY share-equivalents per dollar; the limit is {limit}."),
+    Code("MAX_DELTA", _G, "Book delta after the trade is {saw} SPY share-equivalents; the limit is {limit}.",
+         unknown="Book delta after the trade is not known."),
+    Code("MAX_GAMMA", _G, "Book gamma after the trade is {saw} SPY share-equivalents per dollar; the limit is {limit}.",
+         unknown="Book gamma after the trade is not known."),
     Code("NOT_ACTIVE", _G, "The portfolio is not ACTIVE: openings are refused until it is."),
     Code("MODE_OFF", _G, "The portfolio's mode is off: nothing is placed."),
-    Code("NEEDS_CONFIRMATION", _G, "A person must confirm this entry: the day's loss has passed the first limit."),
+    Code("NEEDS_CONFIRMATION", _G, "A person must confirm this entry: the day's loss has passed the first limit.",
+         unknown="Day P&L is not known: there is no start-of-day equity or a position has no quote."),
     Code("SESSION_CLOSED", _G, "The exchange is closed at this market time."),
     Code("TOO_EARLY", _G, "{saw} min after the open; entries start {limit} min after it."),
     Code("TOO_LATE", _G, "{saw} min before the forced close; the last entry is {limit} min before it."),
-    Code("STALE_QUOTE", _G, "The quote is {saw} s old; the oldest usable one is {limit} s."),
-    Code("CROSSED_QUOTE", _G, "The quote is locked or crossed, or has no ask: ask minus bid is {saw}."),
+    Code("STALE_QUOTE", _G, "The quote is {saw} s old; the oldest usable one is {limit} s.",
+         unknown="There is no quote of this contract today."),
+    Code("CROSSED_QUOTE", _G, "The quote is locked or crossed, or has no ask: ask minus bid is {saw}.",
+         unknown="There is no ask: nobody offers this option."),
     Code("NO_BID", _G, "There is no bid: nobody would buy this option back."),
-    Code("STALE_VIX", _G, "The VIX reading is missing or {saw} s old; the oldest usable one is {limit} s."),
+    Code("STALE_VIX", _G, "The VIX reading is missing or {saw} s old; the oldest usable one is {limit} s.",
+         unknown="There is no reading of the volatility index for this session."),
     Code("HEARTBEAT_STALE", _G, "The last finished risk check is {saw} s old; the limit is {limit} s. Entries wait "
-         "until the checks run again."),
-    Code("SPREAD_TOO_WIDE", _G, "The spread is {saw} of the mid; the limit for this bet is {limit}."),
+         "until the checks run again.",
+         unknown="No risk check has run yet. Entries wait until the checks run."),
+    Code("SPREAD_TOO_WIDE", _G, "The spread is {saw} of the mid; the limit for this bet is {limit}.",
+         unknown="The spread is not known: a side of the quote is missing."),
     Code("VOLUME_TOO_THIN", _G, "{saw} contracts are ordered; today's volume and displayed size allow {limit}."),
     Code("VOLUME_UNKNOWN", _G, "Today's volume of this option is not known."),
     Code("OI_TOO_THIN", _G, "{saw} contracts are ordered; open interest allows {limit}."),
     Code("OI_UNKNOWN", _G, "The open interest of this option is not known."),
-    Code("PREMIUM_TOO_LOW", _G, "The ask is {saw}, under {limit}, the lowest premium traded."),
+    Code("PREMIUM_TOO_LOW", _G, "The ask is {saw}, under {limit}, the lowest premium traded.",
+         unknown="There is no ask."),
     Code("STOP_TOO_CLOSE", _G, "The bid stands {saw} above the stop; at least {limit} is needed, or the spread alone "
-         "nearly stops the bet."),
-    Code("COST_OVER_TARGET", _G, "Spread and fees cost {saw} a share, more than the first target of {limit}."),
-    Code("BOOK_EXPOSURE", _G, "Exposure after this bet would be {saw}; the limit is {limit}."),
+         "nearly stops the bet.",
+         unknown="The room above the stop is not known: a side of the quote is missing."),
+    Code("COST_OVER_TARGET", _G, "Spread and fees cost {saw} a share, more than the first target of {limit}.",
+         unknown="The cost of entering is not known: a side of the quote is missing."),
+    Code("BOOK_EXPOSURE", _G, "Exposure after this bet would be {saw}; the limit is {limit}.",
+         unknown="Exposure is not known: a position has no quote."),
     Code("GREEKS_UNKNOWN", _G, "Delta and gamma after the trade cannot be computed: no implied volatility or no "
          "underlying price."),
     Code("CORRELATION_UNKNOWN", _G, "The correlation with an open symbol cannot be measured."),

@@ -26,9 +26,9 @@ PRICE_PLACES = 4
 
 def tolerance(limit: Number) -> Number:
     """1e-9 x max(1, |limit|), in the unit of the limit."""
-    if isinstance(limit, float):
+    if limit.__class__ is float:
         return TOLERANCE * max(1.0, abs(limit))
-    return TOLERANCE * np.maximum(1.0, np.abs(limit))
+    return np.maximum(np.abs(limit) * TOLERANCE, TOLERANCE)
 
 
 def at_least(value: Number, limit: Number) -> BoolColumn:

@@ -7,6 +7,7 @@ is true, and a comparison with NaN is false.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -91,13 +92,21 @@ class Market:
 
 
 @dataclass(slots=True, eq=False)
-class Case:
+class AccountCase:
+    """What the account's gates may look at."""
+
     limits: Limits
     account: Account
-    market: Market | None = None
 
 
-def _gate(code: str, label: str, unit: str, source: str) -> Callable[[Callable[[Case], Verdict]], Rule]:
+@dataclass(slots=True, eq=False)
+class Case(AccountCase):
+    """What every gate of an entry may look at."""
+
+    market: Market
+
+
+def _gate(code: str, label: str, unit: str, source: str) -> Callable[[Callable[[Any], Verdict]], Rule]:
     return rule(code, label, Effect.BLOCK, unit, source)
 
 
@@ -105,20 +114,20 @@ def _gate(code: str, label: str, unit: str, source: str) -> Callable[[Callable[[
 
 
 @_gate("EMERGENCY_HALT", "Emergency halt", "USD", "SPEC 18, P-07")
-def emergency_halt(case: Case) -> Verdict:
+def emergency_halt(case: AccountCase) -> Verdict:
     """Only losses count: a profit of the same size is no halt."""
     limit = -case.limits.emergency_halt_loss * case.account.basis
     return case.account.day_pnl, limit, above(case.account.day_pnl, limit) & ~case.account.halted
 
 
 @_gate("MAX_DAILY_LOSS", "Daily loss", "USD", "SPEC 8, P-06")
-def daily_loss(case: Case) -> Verdict:
+def daily_loss(case: AccountCase) -> Verdict:
     limit = -case.limits.max_daily_loss * case.account.basis
     return case.account.day_pnl, limit, above(case.account.day_pnl, limit)
 
 
 @_gate("MIN_CONFIDENCE", "Confidence", "confidence", "SPEC 16, B-03, A-21")
-def lowest_confidence(case: Case) -> Verdict:
+def lowest_confidence(case: AccountCase) -> Verdict:
     """The raw confidence; calibration never moves this gate."""
     limit = case.limits.min_confidence_threshold
     confidence = half_up_places(case.account.confidence, CONFIDENCE_PLACES)
@@ -126,37 +135,37 @@ def lowest_confidence(case: Case) -> Verdict:
 
 
 @_gate("MAX_VIX", "VIX", "VIX points", "SPEC 15, B-05")
-def highest_vix(case: Case) -> Verdict:
+def highest_vix(case: AccountCase) -> Verdict:
     """Exactly at the limit is allowed."""
     return case.account.vix, case.limits.max_vix_threshold, at_most(case.account.vix, case.limits.max_vix_threshold)
 
 
 @_gate("MAX_CORRELATION", "Correlation risk", "correlation", "SPEC 17, P-02")
-def highest_correlation(case: Case) -> Verdict:
+def highest_correlation(case: AccountCase) -> Verdict:
     risk, limit = case.account.correlation_risk, case.limits.max_correlation_risk
     return risk, limit, at_most(risk, limit)
 
 
 @_gate("MAX_PER_SYMBOL", "Positions in the symbol", "count", "SPEC 11")
-def positions_in_symbol(case: Case) -> Verdict:
+def positions_in_symbol(case: AccountCase) -> Verdict:
     count, limit = case.account.symbol_positions, case.limits.max_positions_per_symbol
     return count, limit, below(count, limit)
 
 
 @_gate("MAX_TOTAL", "Open positions", "count", "SPEC 12")
-def positions_in_all(case: Case) -> Verdict:
+def positions_in_all(case: AccountCase) -> Verdict:
     count, limit = case.account.total_positions, case.limits.max_total_positions
     return count, limit, below(count, limit)
 
 
 @_gate("MAX_DELTA", "Book delta after the trade", "SPY shares", "SPEC 13, P-05, A-14")
-def book_delta(case: Case) -> Verdict:
+def book_delta(case: AccountCase) -> Verdict:
     limit = case.limits.max_portfolio_delta * case.account.basis
     return case.account.delta_after, limit, at_most(np.abs(case.account.delta_after), limit)
 
 
 @_gate("MAX_GAMMA", "Book gamma after the trade", "SPY shares per dollar", "SPEC 14, P-05, A-14")
-def book_gamma(case: Case) -> Verdict:
+def book_gamma(case: AccountCase) -> Verdict:
     limit = case.limits.max_portfolio_gamma * case.account.basis
     return case.account.gamma_after, limit, at_most(np.abs(case.account.gamma_after), limit)
 
@@ -164,47 +173,41 @@ def book_gamma(case: Case) -> Verdict:
 # --- state and clock --------------------------------------------------------------------------------------------
 
 
-def _market(case: Case) -> Market:
-    if case.market is None:
-        raise ValueError("this gate needs the market's columns")
-    return case.market
-
-
 @_gate("NOT_ACTIVE", "Portfolio state", YES_NO, "A-02")
 def portfolio_active(case: Case) -> Verdict:
-    return _market(case).active, 1.0, _market(case).active
+    return case.market.active, 1.0, case.market.active
 
 
 @_gate("MODE_OFF", "Mode", YES_NO, "P-27")
 def mode_on(case: Case) -> Verdict:
-    return _market(case).mode_on, 1.0, _market(case).mode_on
+    return case.market.mode_on, 1.0, case.market.mode_on
 
 
 @_gate("NOT_PERMITTED", "Permission", YES_NO, "A-16")
 def permitted(case: Case) -> Verdict:
-    return _market(case).permitted, 1.0, _market(case).permitted
+    return case.market.permitted, 1.0, case.market.permitted
 
 
 @_gate("SESSION_CLOSED", "Session", YES_NO, "A-16, section 9")
 def session_open(case: Case) -> Verdict:
-    return _market(case).session_open, 1.0, _market(case).session_open
+    return case.market.session_open, 1.0, case.market.session_open
 
 
 @_gate("TOO_EARLY", "Minutes since the open", "minutes", "A-16")
 def not_too_early(case: Case) -> Verdict:
-    since, limit = _market(case).minutes_since_open, case.limits.entry_delay_minutes
+    since, limit = case.market.minutes_since_open, case.limits.entry_delay_minutes
     return since, limit, at_least(since, limit)
 
 
 @_gate("TOO_LATE", "Minutes to the forced close", "minutes", "P-09, A-16")
 def not_too_late(case: Case) -> Verdict:
-    left, limit = _market(case).minutes_to_forced_close, case.limits.last_entry_minutes
+    left, limit = case.market.minutes_to_forced_close, case.limits.last_entry_minutes
     return left, limit, at_least(left, limit)
 
 
 @_gate("HEARTBEAT_STALE", "Age of the last risk check", "seconds", "P-22, A-10")
 def heartbeat_fresh(case: Case) -> Verdict:
-    age, limit = _market(case).heartbeat_age_seconds, case.limits.heartbeat_max_age_seconds
+    age, limit = case.market.heartbeat_age_seconds, case.limits.heartbeat_max_age_seconds
     return age, limit, at_most(age, limit)
 
 
@@ -212,19 +215,19 @@ def heartbeat_fresh(case: Case) -> Verdict:
 def confirmed_after_loss(case: Case) -> Verdict:
     """L1: from half the daily limit on a person confirms each entry."""
     limit = -case.limits.confirm_entries_loss * case.account.basis
-    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) | _market(case).confirmed
+    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) | case.market.confirmed
 
 
 @_gate("THROTTLED", "Opening intents in the window", "count", "A-04")
 def not_throttled(case: Case) -> Verdict:
     """Before this one: the entry itself would be one more."""
-    count, limit = _market(case).opening_intents, case.limits.max_opening_intents
+    count, limit = case.market.opening_intents, case.limits.max_opening_intents
     return count, limit, below(count, limit)
 
 
 @_gate("COOLDOWN", "Minutes of pause left", "minutes", "P-08, P-09, A-04")
 def no_cooldown(case: Case) -> Verdict:
-    left = _market(case).cooldown_minutes_left
+    left = case.market.cooldown_minutes_left
     return left, 0.0, at_most(left, 0.0)
 
 
@@ -233,17 +236,17 @@ def no_cooldown(case: Case) -> Verdict:
 
 @_gate("ADJUSTED_CONTRACT", "Standard contract", YES_NO, "SPEC section 9")
 def not_adjusted(case: Case) -> Verdict:
-    return _market(case).adjusted, 0.0, ~_market(case).adjusted
+    return case.market.adjusted, 0.0, ~case.market.adjusted
 
 
 @_gate("AM_SETTLED", "PM settlement", YES_NO, "SPEC section 9")
 def not_am_settled(case: Case) -> Verdict:
-    return _market(case).am_settled, 0.0, ~_market(case).am_settled
+    return case.market.am_settled, 0.0, ~case.market.am_settled
 
 
 @_gate("EXPIRATION_OUT_OF_RANGE", "Days to expiration", "days", "A-16")
 def expiration_in_range(case: Case) -> Verdict:
-    days = _market(case).expiration_days
+    days = case.market.expiration_days
     earliest, latest = case.limits.min_expiration_days, case.limits.max_expiration_days
     nearest = np.where(below(days, earliest), earliest, latest)
     return days, nearest, at_least(days, earliest) & at_most(days, latest)
@@ -251,7 +254,7 @@ def expiration_in_range(case: Case) -> Verdict:
 
 @_gate("EARNINGS_BEFORE_EXPIRY", "No earnings before expiration", YES_NO, "B-55, A-16")
 def no_earnings_inside(case: Case) -> Verdict:
-    inside = _market(case).earnings_before_expiry
+    inside = case.market.earnings_before_expiry
     return inside, 0.0, ~inside | np.logical_not(case.limits.refuse_earnings_before_expiry)
 
 
@@ -261,25 +264,25 @@ def no_earnings_inside(case: Case) -> Verdict:
 @_gate("STALE_QUOTE", "Quote age", "seconds", "A-05")
 def quote_fresh(case: Case) -> Verdict:
     """Age counts from the feed's last confirmation."""
-    age, limit = _market(case).quote_age_seconds, _market(case).quote_max_age_seconds
+    age, limit = case.market.quote_age_seconds, case.market.quote_max_age_seconds
     return age, limit, at_least(age, 0.0) & at_most(age, limit)
 
 
 @_gate("STALE_VIX", "VIX age", "seconds", "A-05")
 def vix_fresh(case: Case) -> Verdict:
-    age, limit = _market(case).vix_age_seconds, _market(case).vix_max_age_seconds
+    age, limit = case.market.vix_age_seconds, case.market.vix_max_age_seconds
     return age, limit, at_least(age, 0.0) & at_most(age, limit)
 
 
 @_gate("NO_BID", "Bid", "USD per share", "A-05, P-21")
 def has_bid(case: Case) -> Verdict:
-    return _market(case).bid, 0.0, _market(case).bid > 0
+    return case.market.bid, 0.0, case.market.bid > 0
 
 
 @_gate("CROSSED_QUOTE", "Ask above bid", "USD per share", "A-05, P-21")
 def not_crossed(case: Case) -> Verdict:
     """A missing bid is another gate's business; a missing ask is this one's."""
-    width = _market(case).ask - np.fmax(_market(case).bid, 0.0)
+    width = case.market.ask - np.fmax(case.market.bid, 0.0)
     return width, 0.0, above(width, 0.0)
 
 
@@ -289,7 +292,7 @@ def not_crossed(case: Case) -> Verdict:
 @_gate("SPREAD_TOO_WIDE", "Spread", "fraction", "A-05, A-13")
 def spread_narrow(case: Case) -> Verdict:
     """(ask - bid) / mid, at most 10%; 5% for a large bet (1.5 minimum bets). Compared by multiplication."""
-    market, limits = _market(case), case.limits
+    market, limits = case.market, case.limits
     width, middle = market.ask - market.bid, (market.ask + market.bid) / 2.0
     large = at_least(market.dollars, limits.large_bet_multiple * market.minimum)
     most = np.where(large, np.minimum(limits.max_spread, limits.max_spread_large_bet), limits.max_spread)
@@ -298,7 +301,7 @@ def spread_narrow(case: Case) -> Verdict:
 
 @_gate("VOLUME_UNKNOWN", "Volume known", "contracts", "A-13")
 def volume_known(case: Case) -> Verdict:
-    market, limits = _market(case), case.limits
+    market, limits = case.market, case.limits
     early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
     return market.volume, 0.0, ~np.isnan(market.volume) | early | limits.waive_volume_unknown
 
@@ -306,7 +309,7 @@ def volume_known(case: Case) -> Verdict:
 @_gate("VOLUME_TOO_THIN", "Share of volume", "contracts", "A-13")
 def volume_enough(case: Case) -> Verdict:
     """From 10:00: contracts <= max(5% of today's volume, 2 x displayed ask size). Unknown volume is its own gate."""
-    market, limits = _market(case), case.limits
+    market, limits = case.market, case.limits
     displayed = limits.displayed_size_multiple * np.fmax(market.ask_size, 0.0)
     most = np.maximum(np.floor(limits.max_share_of_volume * market.volume + 1e-9), displayed)
     early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
@@ -315,21 +318,21 @@ def volume_enough(case: Case) -> Verdict:
 
 @_gate("OI_UNKNOWN", "Open interest known", "contracts", "A-13")
 def open_interest_known(case: Case) -> Verdict:
-    interest = _market(case).open_interest
+    interest = case.market.open_interest
     return interest, 0.0, ~np.isnan(interest) | case.limits.waive_open_interest_unknown
 
 
 @_gate("OI_TOO_THIN", "Share of open interest", "contracts", "A-13")
 def open_interest_enough(case: Case) -> Verdict:
     """contracts <= 10% of open interest. Unknown interest is its own gate."""
-    market = _market(case)
+    market = case.market
     most = np.floor(case.limits.max_share_of_open_interest * market.open_interest + 1e-9)
     return market.contracts, most, at_most(market.contracts, most) | np.isnan(market.open_interest)
 
 
 @_gate("PREMIUM_TOO_LOW", "Premium", "USD per share", "A-12")
 def premium_high_enough(case: Case) -> Verdict:
-    market = _market(case)
+    market = case.market
     least = np.where(market.index_sized, case.limits.min_premium_index, case.limits.min_premium)
     return market.ask, least, at_least(market.ask, least)
 
@@ -337,7 +340,7 @@ def premium_high_enough(case: Case) -> Verdict:
 @_gate("STOP_TOO_CLOSE", "Room above the stop", "USD per share", "A-12")
 def stop_far_enough(case: Case) -> Verdict:
     """bid - stop >= max(2 ticks, 12% of the ask; 8% for 7DTE): the spread must not nearly stop the bet by itself."""
-    market, limits = _market(case), case.limits
+    market, limits = case.market, case.limits
     least = np.maximum(limits.stop_room_ticks * market.tick, limits.stop_room_fraction * market.ask)
     room = market.bid - market.stop
     return room, least, at_least(room, least)
@@ -346,7 +349,7 @@ def stop_far_enough(case: Case) -> Verdict:
 @_gate("COST_OVER_TARGET", "Cost against the first target", "USD per share", "A-12, B-38")
 def cost_under_target(case: Case) -> Verdict:
     """Spread and both fees, a share, against the first effective target."""
-    market = _market(case)
+    market = case.market
     cost = market.ask - market.bid + 2.0 * case.limits.fee_per_contract / market.multiplier_per_contract
     target = market.first_target_fraction * market.ask
     return cost, target, at_most(cost, target)
@@ -354,19 +357,19 @@ def cost_under_target(case: Case) -> Verdict:
 
 @_gate("BOOK_EXPOSURE", "Exposure after the bet", "USD", "A-15")
 def book_exposure(case: Case) -> Verdict:
-    market = _market(case)
+    market = case.market
     after = market.exposure + market.dollars
     return after, market.exposure_limit, at_most(after, market.exposure_limit)
 
 
 @_gate("GREEKS_UNKNOWN", "Greeks known", YES_NO, "P-05, A-14")
 def greeks_known(case: Case) -> Verdict:
-    return _market(case).greeks_known, 1.0, _market(case).greeks_known
+    return case.market.greeks_known, 1.0, case.market.greeks_known
 
 
 @_gate("CORRELATION_UNKNOWN", "Correlation known", YES_NO, "P-01, P-12")
 def correlation_known(case: Case) -> Verdict:
-    return _market(case).correlation_known, 1.0, _market(case).correlation_known
+    return case.market.correlation_known, 1.0, case.market.correlation_known
 
 
 ACCOUNT_0DTE: tuple[Rule, ...] = (
@@ -404,7 +407,7 @@ MARKET_7DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, *_CONTRACT, no_earnings_insid
 def judge_account(account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE) -> Verdicts:
     """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
     with np.errstate(invalid="ignore"):
-        return judge(gates, Case(limits, account), valid)
+        return judge(gates, AccountCase(limits, account), valid)
 
 
 def judge_entry(account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn) -> Verdicts:

@@ -98,22 +98,24 @@ class Sizing:
         return names.tolist()  # type: ignore[no-any-return]
 
     def explain(self, row: int, gates: Verdicts | None = None) -> dict[str, Any]:
-        """One row's trace as plain data: dollars before and after each rule, every block and gate with its limit."""
+        """One row's trace as plain data: dollars before and after each rule, every block and gate with its limit.
+
+        A row with an unusable input has no steps: nothing was sized.
+        """
         refusal = codes.CODES[self.refusal.item(row)].name or None
+        taken = trace.at_row(self.steps, (self.blocks,) if gates is None else (self.blocks, gates), self.amounts, row)
         valid = self.checked.valid.item(row)
-        steps = trace.row_steps(self.steps, row)
+        binding = refusal or ""
         if valid and not refusal:
-            binding = [name for name, changed in _changes(self.multiplier_changes, steps) if changed][-1]
-        else:
-            binding = refusal or ""
+            binding = [name for name, changed in _changes(self.multiplier_changes, taken.steps) if changed][-1]
         return {
             "version": trace.VERSION,
             "engine": trace.ENGINE,
             "system": self.system,
-            "amounts": trace.amounts_at(self.amounts, row),
-            "steps": trace.describe(steps, self.minimum.item(row), binding) if valid else [],
-            "blocks": trace.describe_verdicts(self.blocks, row) if valid else [],
-            "gates": trace.describe_verdicts(gates, row) if valid and gates is not None else [],
+            "amounts": taken.amounts,
+            "steps": trace.describe(taken.steps, self.minimum.item(row), binding) if valid else [],
+            "blocks": taken.verdicts[0] if valid else [],
+            "gates": taken.verdicts[1] if gates is not None else [],
             "binding": binding,
             "refusal": refusal,
         }

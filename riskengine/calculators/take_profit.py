@@ -39,8 +39,8 @@ MAX_SLICES = 8
 WHOLE = 10_000  # the whole position, in ten-thousandths
 SECONDS_PER_HOUR = 3600.0
 
-# Where a slice stands. PENDING counts as taken, so one threshold never orders twice (B-32). DEFERRED and CANCELLED never
-# cross; what they would have closed is carried into the next slice.
+# Where a slice stands. PENDING counts as taken, so one threshold never orders twice (B-32). DEFERRED and CANCELLED
+# never cross; what they would have closed is carried into the next slice.
 ARMED, PENDING, FILLED, DEFERRED, CANCELLED = range(5)
 
 # When a 0DTE position was entered; the index of its ladder.

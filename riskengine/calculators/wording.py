@@ -4,14 +4,15 @@ One place, so that the page, the API's sentences and a stored trace say the same
 """
 
 import math
+from collections.abc import Callable
 
 Value = float | int | bool | None
 
 
 def usd(value: float) -> str:
-    cents = 0 if abs(value) >= 1000 and round(value, 2) == round(value) else 2
-    whole = f"{abs(value):,.{cents}f}" if abs(value) < 1000 or cents == 0 else f"{abs(value):,.0f}"
-    return f"−${whole}" if value < 0 else f"${whole}"
+    """Dollars; without cents from $1,000."""
+    text = f"${abs(value):,.0f}" if abs(value) >= 999.995 else f"${abs(value):.2f}"
+    return f"−{text}" if value < 0 else text
 
 
 def percent(fraction: float, places: int = 1) -> str:
@@ -19,18 +20,27 @@ def percent(fraction: float, places: int = 1) -> str:
 
 
 def multiple(value: float) -> str:
-    return f"×{plain(value)}"
+    return f"×{plain(value, 3)}"
 
 
-def plain(value: float, places: int = 6) -> str:
-    """A number without needless zeros, thousands separated."""
+def plain(value: float, places: int | None = None) -> str:
+    """A number without needless zeros, thousands separated. By size: whole from 1,000, else as exact as a limit needs
+    so that 0.649999 never reads as 0.65."""
+    if places is None:
+        places = 0 if abs(value) >= 1000 else 6
     text = f"{value:,.{places}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text.replace("-", "−")
 
 
 def price(value: float) -> str:
     """A premium or price per share: two places, more only where the tick needs them."""
     return f"{value:,.2f}" if abs(value * 100 - round(value * 100)) < 1e-6 else plain(value, 4)
+
+
+def brief(value: float) -> str:
+    """Seconds and minutes: one place."""
+    return plain(value, 1)
 
 
 def show(value: Value, unit: str) -> str:
@@ -41,5 +51,16 @@ def show(value: Value, unit: str) -> str:
         return "yes" if value else "no"
     if math.isinf(value):
         return "no limit"
-    by_unit = {"USD": usd, "fraction": percent, "multiple": multiple, "USD per share": price}
-    return by_unit.get(unit, plain)(value)
+    return _BY_UNIT.get(unit, plain)(value)
+
+
+_BY_UNIT: dict[str, Callable[[float], str]] = {
+    "USD": usd,
+    "fraction": percent,
+    "multiple": multiple,
+    "USD per share": price,
+    "seconds": brief,
+    "minutes": brief,
+    "SPY shares": lambda value: plain(value, 0),
+    "SPY shares per dollar": lambda value: plain(value, 0),
+}

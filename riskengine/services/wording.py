@@ -18,8 +18,8 @@ _SUFFIXES = {
     "ticks": " ticks",
     "contracts": " contracts",
     "shares": " shares",
-    "SPY shares": " SPY shares",
-    "SPY shares per dollar": " SPY shares per $",
+    "SPY shares": " SPY sh",
+    "SPY shares per dollar": " SPY sh/$",
     "percent": "%",
 }
 _MONEY = ("USD", "USD per contract")

@@ -21,7 +21,10 @@ def in_unit(value: Any, unit: str) -> str:
 
 @register.filter
 def usd(value: float | None) -> str:
-    return UNKNOWN if value is None else wording.usd(float(value))
+    """No cents from $1,000, and none for nothing at all."""
+    if value is None:
+        return UNKNOWN
+    return wording.usd(float(value)) if value else "$0"
 
 
 @register.filter

@@ -101,7 +101,9 @@ def test_shares_of_contracts_round_half_up_in_whole_numbers(quantity: int, share
     assert half_up(np.array([quantity]), np.array([share]))[0] == exact
 
 
-@pytest.mark.parametrize("ladder", [ladder for ladder in LADDERS.values() if not ladder.cumulative], ids=lambda x: x.name)
+@pytest.mark.parametrize(
+    "ladder", [ladder for ladder in LADDERS.values() if not ladder.cumulative], ids=lambda x: x.name
+)
 def test_every_step_speaks_from_its_own_side_of_its_threshold(ladder) -> None:
     steps = Steps.of([(float(s.threshold), float(s.value), s.inclusive) for s in ladder.steps])
     for before, step in zip((ladder.steps[0], *ladder.steps), ladder.steps, strict=False):
@@ -117,7 +119,9 @@ def test_every_step_speaks_from_its_own_side_of_its_threshold(ladder) -> None:
 def test_scaled_thresholds_decide_like_a_division_done_exactly(value: Decimal, scale: Decimal) -> None:
     steps = Steps.of([(0.0, 1.0, True), (0.4, 0.9, False), (0.6, 0.7, False), (0.8, 0.5, False)])
     share = Fraction(value) / Fraction(scale)
-    exact = 0.5 if share > Fraction(8, 10) else 0.7 if share > Fraction(6, 10) else 0.9 if share > Fraction(4, 10) else 1.0
+    exact = (
+        0.5 if share > Fraction(8, 10) else 0.7 if share > Fraction(6, 10) else 0.9 if share > Fraction(4, 10) else 1.0
+    )
     assert steps.at(np.array([float(value)]), np.array([float(scale)]))[0] == exact
 
 
@@ -131,7 +135,9 @@ def test_the_limits_carry_every_parameter_and_ladder_of_a_profile_under_its_name
     assert sorted(f.name for f in fields(Limits)) == sorted([*PARAMETERS, *LADDERS])
 
 
-MODULES = ["riskengine.calculators"] + [f"riskengine.calculators.{m.name}" for m in pkgutil.iter_modules(calculators.__path__)]
+MODULES = ["riskengine.calculators"] + [
+    f"riskengine.calculators.{m.name}" for m in pkgutil.iter_modules(calculators.__path__)
+]
 
 
 def test_no_calculator_loads_django_or_a_database() -> None:

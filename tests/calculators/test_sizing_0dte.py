@@ -42,7 +42,8 @@ def test_source_t1_minimum_bet_size_enforcement(confidence: float, binding: str)
 
 
 @pytest.mark.parametrize(
-    ("confidence", "low", "high"), [(0.6, 12000.0, 12000.0), (0.7, 12000.0, 15000.0), (0.8, 15000.0, 18000.0), (0.9, 18000.0, 24000.0)]
+    ("confidence", "low", "high"),
+    [(0.6, 12000.0, 12000.0), (0.7, 12000.0, 15000.0), (0.8, 15000.0, 18000.0), (0.9, 18000.0, 24000.0)],
 )
 def test_source_t2_position_scaling_with_confidence(confidence: float, low: float, high: float) -> None:
     sized = size({"confidence": confidence, "vix": 20.0, "direction": "LONG_CALL"}, account_size=60000)
@@ -51,7 +52,7 @@ def test_source_t2_position_scaling_with_confidence(confidence: float, low: floa
     assert sized.bindings() == ["FACTORS"]
 
 
-# --- the referee --------------------------------------------------------------------------------------------------------
+# --- the referee -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overrides", candidates.CFG_0DTE, ids=lambda o: "-".join(o) or "defaults")
@@ -84,16 +85,19 @@ def assert_number(ours: float, exact: Fraction | None) -> None:
     assert (None if np.isnan(ours) else ours) == (None if exact is None else pytest.approx(float(exact), rel=1e-12))
 
 
-# --- what no input may do -----------------------------------------------------------------------------------------------
+# --- what no input may do ----------------------------------------------------------------------------------------------
 
 seeds = st.integers(0, 2**32 - 1)
 overriding = st.sampled_from(candidates.CFG_0DTE)
 anything = st.one_of(
-    st.floats(), st.floats(0, 1), st.floats(0.01, 1e5), st.sampled_from([0.0, -0.0, 0.65, 0.7, 12.0, 30.0, 1e-300, 1e300])
+    st.floats(),
+    st.floats(0, 1),
+    st.floats(0.01, 1e5),
+    st.sampled_from([0.0, -0.0, 0.65, 0.7, 12.0, 30.0, 1e-300, 1e300]),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=seeds, overrides=overriding)
 def test_a_size_is_nothing_or_between_the_minimum_and_every_limit(seed: int, overrides: dict[str, Any]) -> None:
     limits = limits_0dte(**overrides)
@@ -101,7 +105,7 @@ def test_a_size_is_nothing_or_between_the_minimum_and_every_limit(seed: int, ove
     assert_within_limits(book, sizing_0dte.size_book(book, limits))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(numbers=st.lists(anything, min_size=9, max_size=9), long=st.booleans(), dollars_only=st.booleans())
 def test_no_rubbish_gives_a_size_outside_the_limits(numbers: list[float], long: bool, dollars_only: bool) -> None:
     names = [
@@ -113,7 +117,11 @@ def test_no_rubbish_gives_a_size_outside_the_limits(numbers: list[float], long: 
     book = sizing_0dte.Book(**columns, **flags, multiplier_per_contract=np.array([100.0]))
     sized = sizing_0dte.size_book(book, limits_0dte())
     assert_within_limits(book, sized)
-    usable = {name: number for name, number in zip(names, numbers, strict=True) if name not in {"buying_power", "correlation_risk"}}
+    usable = {
+        name: number
+        for name, number in zip(names, numbers, strict=True)
+        if name not in {"buying_power", "correlation_risk"}
+    }
     if dollars_only:
         del usable["option_price"]
     if not np.isfinite(list(usable.values())).all():
@@ -139,14 +147,17 @@ MAY_BE_NEGATIVE = ["day_pnl", "buying_power"]
 
 @pytest.mark.parametrize(
     ("key", "rubbish"),
-    [(key, rubbish) for key in NUMBERS + MAY_BE_NEGATIVE for rubbish in (np.nan, -np.inf)] + [(key, -1.0) for key in NUMBERS],
+    [(key, rubbish) for key in NUMBERS + MAY_BE_NEGATIVE for rubbish in (np.nan, -np.inf)]
+    + [(key, -1.0) for key in NUMBERS],
 )
 def test_one_unusable_number_refuses_and_is_named(key: str, rubbish: float) -> None:
     limits = limits_0dte()
     book = replace(zero_book([HEALTHY], limits), **{key: np.array([rubbish])})
     sized = sizing_0dte.size_book(book, limits)
     assert (refusal(sized), sized.contracts[0], sized.dollars[0]) == ("INVALID_INPUT", 0, 0.0)
-    field = {"equity_start_of_day": "equity_sod", "day_pnl": "daily_pnl", "other_symbols": "other_positions"}.get(key, key)
+    field = {"equity_start_of_day": "equity_sod", "day_pnl": "daily_pnl", "other_symbols": "other_positions"}.get(
+        key, key
+    )
     assert (sized.checked.sentence(0) or "").startswith(f"{field} is ")
 
 
@@ -221,7 +232,7 @@ def test_a_book_says_of_each_row_what_a_book_of_that_row_says() -> None:
     assert whole == [outcome(sizing_0dte.size_book(take(book, [i]), limits))[0] for i in range(150)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=seeds)
 def test_permuting_or_splitting_a_book_changes_no_row(seed: int) -> None:
     pick = candidates.Pick(seed)

@@ -64,7 +64,7 @@ def test_source_t5_position_scaling_with_confidence(confidence: float, low: floa
     assert sized.bindings() == [binding]
 
 
-# --- the referee --------------------------------------------------------------------------------------------------------
+# --- the referee -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overrides", candidates.CFG_7DTE, ids=lambda o: "-".join(o) or "defaults")
@@ -84,13 +84,15 @@ def test_sizes_equal_exact_arithmetic(overrides: dict[str, Any]) -> None:
             assert (None if np.isnan(ours) else ours) == expected, row
 
 
-# --- what no input may do -----------------------------------------------------------------------------------------------
+# --- what no input may do ----------------------------------------------------------------------------------------------
 
 seeds = st.integers(0, 2**32 - 1)
-anything = st.one_of(st.floats(), st.floats(0, 1), st.floats(0.01, 1e6), st.sampled_from([0.0, -0.0, 0.3, 0.8, 1e-300, 1e300]))
+anything = st.one_of(
+    st.floats(), st.floats(0, 1), st.floats(0.01, 1e6), st.sampled_from([0.0, -0.0, 0.3, 0.8, 1e-300, 1e300])
+)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=seeds, overrides=st.sampled_from(candidates.CFG_7DTE))
 def test_a_bet_is_nothing_or_between_the_minimum_and_every_limit(seed: int, overrides: dict[str, Any]) -> None:
     rows = candidates.seven_dte(candidates.Pick(seed), 40)
@@ -101,7 +103,7 @@ def test_a_bet_is_nothing_or_between_the_minimum_and_every_limit(seed: int, over
     assert (sized.dollars[bet] <= over[bet] * (1 + 1e-9)).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     numbers=st.lists(anything, min_size=6, max_size=6),
     rhos=st.lists(st.one_of(anything, st.floats(-1, 1)), max_size=3),
@@ -121,7 +123,9 @@ def test_no_rubbish_gives_a_size_outside_the_limits(numbers: list[float], rhos: 
     assert_within_limits(book, sized)
     if any(abs(rho) > 1 for rho in rhos):
         assert refusal(sized) == "INVALID_INPUT"
-    if not np.isfinite([number for name, number in zip(names, numbers, strict=True) if name not in {"score", "buying_power"}]).all():
+    if not np.isfinite(
+        [number for name, number in zip(names, numbers, strict=True) if name not in {"score", "buying_power"}]
+    ).all():
         assert refusal(sized) == "INVALID_INPUT"
 
 
@@ -149,7 +153,7 @@ def test_a_price_that_rounds_to_nothing_is_unusable() -> None:
     assert refusal(size({**HEALTHY, "option_price": "0.00004"})) == "INVALID_INPUT"
 
 
-# --- the composition ------------------------------------------------------------------------------------------------------
+# --- the composition -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,9 @@ def test_a_price_that_rounds_to_nothing_is_unusable() -> None:
         ({"confidence": "0.7", "correlations": ["-0.7"]}, 33, "FLOOR_1X"),
     ],
 )
-def test_fundamentals_and_correlation_only_take_from_the_tier(row: dict[str, Any], contracts: int, binding: str) -> None:
+def test_fundamentals_and_correlation_only_take_from_the_tier(
+    row: dict[str, Any], contracts: int, binding: str
+) -> None:
     sized = size({**HEALTHY, **row})
     assert (sized.contracts[0], sized.bindings()) == (contracts, [binding])
 
@@ -201,7 +207,9 @@ def test_loosening_a_limit_never_lowers_a_size(name: str, tight: Any, loose: Any
     assert (loosely.dollars > tightly.dollars).any()
 
 
-@pytest.mark.parametrize(("key", "tight", "loose"), [("max_stock_allocation", 35, 60), ("buying_power", "40000", "60000")])
+@pytest.mark.parametrize(
+    ("key", "tight", "loose"), [("max_stock_allocation", 35, 60), ("buying_power", "40000", "60000")]
+)
 def test_loosening_a_row_s_own_limit_never_lowers_its_size(key: str, tight: Any, loose: Any) -> None:
     rows = candidates.seven_dte(candidates.Pick(8), 800)
     tightly, loosely = (size(*({**row, key: value} for row in rows)) for value in (tight, loose))
@@ -231,7 +239,10 @@ def test_permuting_or_splitting_a_book_changes_no_row(seed: int) -> None:
     whole = outcome(sizing_7dte.size_book(book, limits))
     order, cut = pick.rng.permutation(25), int(pick.rng.integers(1, 25))
     permuted = outcome(sizing_7dte.size_book(take(book, order), limits))
-    parts = [outcome(sizing_7dte.size_book(take(book, np.arange(25)[part]), limits)) for part in (slice(cut), slice(cut, None))]
+    parts = [
+        outcome(sizing_7dte.size_book(take(book, np.arange(25)[part]), limits))
+        for part in (slice(cut), slice(cut, None))
+    ]
     assert permuted == [whole[i] for i in order]
     assert parts[0] + parts[1] == whole
 

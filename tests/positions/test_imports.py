@@ -511,5 +511,5 @@ def test_an_override_stands_whatever_the_file_says(write: Write) -> None:
 
 @pytest.mark.parametrize("row", ["2021-01-04,09:30,,half", "2021-01-04,,,", "2021-01-04,25:00,26:00,x", "2021-01-04"])
 def test_an_override_that_cannot_be_read_is_refused(write: Write, row: str) -> None:
-    with pytest.raises(UnusableFile, match="overrides.csv, line 2"):
+    with pytest.raises(UnusableFile, match=r"overrides\.csv, line 2"):
         read_overrides(write("session,opens,closes,reason", row, name="overrides.csv"))

@@ -42,7 +42,7 @@ class Rejects:
             self._writer.writerow(["line", "reason", *self._header])
         self._writer.writerow([line, reason, *cells])
         self.count += 1
-        self.reasons[reason.partition(":")[0]] += 1
+        self.reasons[reason.partition(": ")[0]] += 1
 
     def publish(self) -> None:
         """After the commit: the finished list takes its name; a list of an earlier run goes when there is none now."""

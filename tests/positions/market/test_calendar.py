@@ -9,8 +9,8 @@ import pytest
 from positions import recorded
 from positions.market.calendar import (
     Calendar,
-    Override,
     OutsideCalendar,
+    Override,
     Session,
     days_to_expiration,
     new_york_date,
@@ -147,7 +147,7 @@ def test_the_next_open_is_later_the_same_day_or_after_the_weekend(calendar: Cale
     ],
 )
 def test_outside_the_table_it_says_where_the_table_ends(calendar: Calendar, ask) -> None:
-    with pytest.raises(OutsideCalendar, match="2027-12-31 \\(the last known session\\).*import_sessions"):
+    with pytest.raises(OutsideCalendar, match=r"2027-12-31 \(the last known session\).*import_sessions"):
         ask(calendar)
 
 

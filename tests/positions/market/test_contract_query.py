@@ -31,7 +31,7 @@ def test_words_in_any_order_after_the_root(text: str, query: ContractQuery) -> N
 
 @pytest.mark.parametrize("text", ["spxw tomorrow", "spxw 2021-13-04", "goog ; drop table", "3800 goog"])
 def test_a_word_that_is_not_understood_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="is not understood.*SPXW 3800 C"):
+    with pytest.raises(ValueError, match=r"is not understood.*SPXW 3800 C"):
         parse_contract_query(text)
 
 

@@ -2,22 +2,24 @@
 
 from datetime import date
 from decimal import Decimal
+from string import ascii_uppercase, digits
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from positions.market.symbols import OptionSymbol, option_symbol, parse
 
 option_symbols = st.builds(
     OptionSymbol,
-    root=st.from_regex(r"[A-Z][A-Z0-9]{0,5}", fullmatch=True),
+    root=st.builds(str.__add__, st.sampled_from(ascii_uppercase), st.text(ascii_uppercase + digits, max_size=5)),
     expires_on=st.dates(date(2000, 1, 1), date(2099, 12, 31)),
     right=st.sampled_from("CP"),
     strike=st.integers(1, 99_999_999).map(lambda thousandths: Decimal(thousandths) / 1000),
 )
 
 
+@settings(deadline=None)
 @given(option_symbols)
 def test_what_is_written_is_read_back(symbol: OptionSymbol) -> None:
     assert len(str(symbol)) == 21

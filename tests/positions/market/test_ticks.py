@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from positions.market.contracts import contract_class
@@ -58,6 +58,7 @@ def test_two_ticks_down_across_three_dollars() -> None:
     assert NICKEL_DIME.ticks_down(Decimal("0.05"), 9) == 0
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TABLES), prices)
 def test_rounded_prices_are_valid_and_next_to_the_price(table: TickTable, price: Decimal) -> None:
     down, up = table.down(price), table.up(price)
@@ -68,6 +69,7 @@ def test_rounded_prices_are_valid_and_next_to_the_price(table: TickTable, price:
     assert up - down in (0, table.at(down))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TABLES), prices, st.integers(0, 500))
 def test_ticks_up_and_down_undo_each_other(table: TickTable, price: Decimal, count: int) -> None:
     valid = table.down(price)

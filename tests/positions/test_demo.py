@@ -1,0 +1,112 @@
+"""The demo: what it makes, that it is made once, and that it is whole or not there."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+import pytest
+from django.db import connection, transaction
+
+from accounts.defaults import MAG7_7DTE, SMART_0DTE
+from accounts.models import User
+from accounts.selectors import latest_revision
+from positions import market_selectors as market
+from positions import recorded
+from positions.market.calendar import new_york_instant
+from positions.market.clock import market_now
+from positions.models import EquitySnapshot, ExchangeSession, Fundamental, Instrument, OptionQuote, Portfolio
+from positions.services import demo as service
+from positions.services.demo import Demo, load_demo
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CLOSES_ONLY = tuple(recording for recording in service.RECORDINGS if recording.path == recorded.CLOSES)
+
+
+@pytest.fixture(scope="module")
+def whole(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[Demo]:
+    """The whole demo, loaded once for the tests that only read it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        demo = load_demo(now=NOW)
+        assert demo is not None
+        yield demo
+        transaction.set_rollback(True)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("slug", "cash", "day"),
+    [(SMART_0DTE, Decimal(60_000), date(2021, 1, 4)), (MAG7_7DTE, Decimal(100_000), date(2015, 12, 23))],
+)
+def test_two_portfolios_in_their_recorded_markets(whole: Demo, slug: str, cash: Decimal, day: date) -> None:
+    portfolio = Portfolio.objects.select_related("clock", "profile", "owner").get(slug=slug)
+    assert (portfolio.cash, portfolio.system, portfolio.profile.system) == (cash, slug, slug)
+    assert (portfolio.mode, portfolio.is_demo, portfolio.owner.username) == ("paper", True, "demo")
+    assert market_now(portfolio.clock, NOW) == new_york_instant(day, time(10))
+    assert str(day) in portfolio.clock.label
+    snapshot = EquitySnapshot.objects.get(portfolio=portfolio)
+    assert (snapshot.session_on, snapshot.equity_start_of_day) == (day, cash)
+
+
+def test_the_market_of_the_0dte_portfolio_is_there_at_its_start(whole: Demo) -> None:
+    portfolio = Portfolio.objects.select_related("clock").get(slug=SMART_0DTE)
+    now, source = market_now(portfolio.clock, NOW), portfolio.quote_source
+    chain = market.option_chain("SPX", date(2021, 1, 4), source=source, now=now)
+    assert [row.occ_symbol[12:] for row in chain] == ["C03700000", "P03700000", "C03800000", "P03800000"]
+    assert all(row.quoted_at == now for row in chain)
+    assert [row.open_interest for row in chain] == [1732, 3515, 1949, None]  # the waived one
+    assert all(row.volume_today is not None for row in chain)
+    spx = Instrument.objects.get(symbol="SPX")
+    assert market.underlying_prices([spx.id], source=source, now=now)[spx.id].known_at == now
+    assert market.recorded_vix(now).level == Decimal("23.04")
+
+
+def test_the_market_of_the_7dte_portfolio_is_there_at_its_start(whole: Demo) -> None:
+    portfolio = Portfolio.objects.select_related("clock").get(slug=MAG7_7DTE)
+    now, source = market_now(portfolio.clock, NOW), portfolio.quote_source
+    assert market.expirations("GOOG", source=source, now=now) == [date(2015, 12, 24)]
+    assert len(market.option_chain("GOOG", date(2015, 12, 24), source=source, now=now)) > 100
+    tomorrow = new_york_instant(date(2015, 12, 24), time(10))
+    assert len(market.option_chain("GOOG", date(2015, 12, 31), source=source, now=tomorrow)) == 194
+    calendar = market.calendar_around(now)
+    assert calendar.session(date(2015, 12, 24)).closes_at == new_york_instant(date(2015, 12, 24), time(13))
+    assert market.recorded_vix(now).level == Decimal("15.86")
+
+
+def test_goog_reads_the_closes_of_googl_labelled(whole: Demo) -> None:
+    goog = Instrument.objects.select_related("closes_alias").get(symbol="GOOG")
+    assert goog.closes_alias.symbol == "GOOGL"
+    day = date(2015, 12, 23)
+    closes = market.closes_before([goog.id], before=day, sessions=61, calendar=market.exchange_calendar())
+    assert len(closes[goog.id].days) == 61
+    assert closes[goog.id].days[-1] == date(2015, 12, 22)
+    assert "GOOGL" in closes[goog.id].label
+
+
+def test_fundamentals_are_labelled_illustrative(whole: Demo) -> None:
+    symbols = Fundamental.objects.values_list("instrument__symbol", flat=True)
+    assert set(symbols) == {"AAPL", "AMZN", "GOOG", "GOOGL", "META", "MSFT", "NVDA", "TSLA"}
+    assert not Fundamental.objects.exclude(is_illustrative=True, source="illustrative, not real").exists()
+
+
+def test_only_what_the_recording_lacks_is_waived_and_the_revision_says_so(whole: Demo) -> None:
+    zero = latest_revision(Portfolio.objects.get(slug=SMART_0DTE).profile)
+    assert (zero.number, zero.waive_open_interest_unknown, zero.waive_volume_unknown) == (2, True, False)
+    assert "no open interest for the 3,800 put" in zero.reason
+    seven = latest_revision(Portfolio.objects.get(slug=MAG7_7DTE).profile)
+    assert (seven.number, seven.waive_open_interest_unknown, seven.waive_volume_unknown) == (1, False, False)
+
+
+def test_every_recorded_row_is_imported(whole: Demo) -> None:
+    assert whole.rows_imported == 148_262
+    assert OptionQuote.objects.count() == 19_656 + 73_691
+    assert ExchangeSession.objects.count() == 4_526
+
+
+def test_the_user_may_change_parameters_but_not_users(whole: Demo) -> None:
+    user = User.objects.get(username=whole.username)
+    assert user.is_staff
+    assert not user.is_superuser
+    assert user.has_perm("accounts.change_riskprofile")
+    assert not user.has_perm("accounts.add_user")
+    assert user.check_password(whole.password)
+    assert whole.password not in user.password
