@@ -143,7 +143,7 @@ def problems_of_ladder(ladder: Ladder, steps: Sequence[Step]) -> list[str]:
                 f"{ladder.label}: thresholds must rise; step {number} starts at {high}, the one before at {low}."
             )
     if ladder.cumulative:
-        total = sum(step.value for step in steps)
+        total = sum((step.value for step in steps), Decimal(0))
         if total > 1:
             problems.append(f"{ladder.label}: the shares add up to {percent(total)}, more than 100.0%.")
     elif steps[0].threshold != 0 or not steps[0].inclusive:

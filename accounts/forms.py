@@ -51,10 +51,10 @@ class LadderWidget(forms.Widget):
         return render_to_string(template_name, context)
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[tuple[str, str, str]]:
-        rows = [
-            tuple(str(data.get(f"{name}-{row}-{column}", "")).strip() for column in ("inclusive", "threshold", "value"))
-            for row in range(MAX_STEPS)
-        ]
+        def typed(row: int, column: str) -> str:
+            return str(data.get(f"{name}-{row}-{column}", "")).strip()
+
+        rows = [(typed(row, "inclusive"), typed(row, "threshold"), typed(row, "value")) for row in range(MAX_STEPS)]
         return [row for row in rows if row[1] or row[2]]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
@@ -168,10 +168,10 @@ class RiskProfileForm(forms.ModelForm):
         field.validators = []
         field.error_messages["required"] = f"{parameter.label} is missing. It must be between {low} and {high}."
         field.widget.attrs |= {"data-unit": parameter.unit, "inputmode": "decimal", "step": "any"}
-        source_s, now = parameter.default(self.profile.system), getattr(self.latest, name)
+        default, now = parameter.default(self.profile.system), getattr(self.latest, name)
         field.help_text = (
-            f"{parameter.help} From {low} to {high} ({parameter.unit}); the source's number is "
-            f"{show(source_s, parameter.unit)}. Source: {parameter.source}."
+            f"{parameter.help} From {low} to {high} ({parameter.unit}), by default {show(default, parameter.unit)}. "
+            f"Source: {parameter.source}."
         )
         if parameter.unit is Unit.FRACTION:
             field.help_text += f" Now {plain(now)} = {show(now, parameter.unit)}."

@@ -55,7 +55,7 @@ def ladders_of(revision: RiskProfileRevision) -> dict[str, tuple[Step, ...]]:
 
 
 def _ladders_by_revision(revisions: Iterable[RiskProfileRevision]) -> dict[int, dict[str, tuple[Step, ...]]]:
-    found = {revision.pk: dict.fromkeys(LADDERS, ()) for revision in revisions}
+    found: dict[int, dict[str, tuple[Step, ...]]] = {r.pk: dict.fromkeys(LADDERS, ()) for r in revisions}
     rows = LadderStep.objects.filter(revision__in=found).order_by("revision_id", "ladder", "number")
     for row in rows.values_list("revision_id", "ladder", "threshold", "value", "inclusive"):
         found[row[0]][row[1]] += (Step(*row[2:]),)

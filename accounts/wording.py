@@ -52,7 +52,8 @@ def show(value: Value | None, unit: Unit) -> str:
         return percent(number)
     if unit is Unit.MULTIPLE:
         return f"×{plain(number)}"
-    return f"{plain(number)}{_SUFFIX.get(unit, '')}"
+    suffix = _SUFFIX.get(unit, "")
+    return plain(number) + (suffix.removesuffix("s") if number == 1 and len(suffix) > 2 else suffix)
 
 
 def bounds_sentence(parameter: Parameter) -> str:

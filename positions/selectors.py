@@ -85,7 +85,7 @@ def state_history(portfolio: Portfolio) -> QuerySet[PortfolioStateChange]:
     return portfolio.state_changes.select_related("actor").order_by("-changed_at", "-id")
 
 
-def heartbeat_of(portfolio: Portfolio, scope: CheckScope = CheckScope.RISK) -> Heartbeat | None:
+def heartbeat_of(portfolio: Portfolio, scope: str = CheckScope.RISK) -> Heartbeat | None:
     """The last finished check; None when there never was one."""
     return portfolio.heartbeats.filter(scope=scope).first()
 

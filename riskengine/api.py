@@ -46,7 +46,11 @@ class PreviewRequestSerializer(serializers.Serializer):
         min_value=0, max_value=1, required=False, allow_null=True, help_text="Your own odds, for Kelly."
     )
     payoff = StrictDecimalField(
-        min_value=0, max_value=MOST_PAYOFF, required=False, allow_null=True, help_text="Gained per dollar bet when right."
+        min_value=0,
+        max_value=MOST_PAYOFF,
+        required=False,
+        allow_null=True,
+        help_text="Gained per dollar bet when right.",
     )
 
     def to_internal_value(self, data: Any) -> Any:
@@ -88,8 +92,8 @@ class SizingPreview(APIView):
     """How big this bet may be now, and why exactly that: size, every factor, every gate, what it can cost.
 
     Writes nothing. A bet that is refused is a 200 whose `answer.refusal` has code and sentence, with the nearest
-    contract that passes. What cannot be sized at all is a 422 and gets no size: an expired contract, a stale, crossed or
-    one-sided quote, an account whose equity or exposure is not known.
+    contract that passes. What cannot be sized at all is a 422 and gets no size: an expired contract, a stale, crossed
+    or one-sided quote, an account whose equity or exposure is not known.
     """
 
     token_scope = Scope.READ

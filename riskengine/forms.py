@@ -25,7 +25,9 @@ class ContractField(forms.CharField):
             raise forms.ValidationError(str(problem)) from None
         contract = OptionContract.objects.select_related("underlying").filter(occ_symbol=symbol).first()
         if contract is None:
-            raise forms.ValidationError(f"{symbol} is not among the contracts this product knows. Choose one from the chain.")
+            raise forms.ValidationError(
+                f"{symbol} is not among the contracts this product knows. Choose one from the chain."
+            )
         return contract
 
 

@@ -11,7 +11,7 @@ MILLIONTH = Decimal("0.000001")
 CONFIDENCES = [Decimal(c) for c in ("0", "0.6", "0.65", "0.7", "0.8", "0.9", "1")]
 VIX_LEVELS = [Decimal(v) for v in ("12", "20", "25", "30")]
 CORRELATIONS = [Decimal(c) for c in ("0", "0.3", "0.5", "0.6", "0.8", "1")]
-RUBBISH: Sequence[Any] = ("NaN", "Infinity", "-Infinity", "", "abc", "1,000", True, False, [], {}, "0x10", "1e999")
+RUBBISH: Sequence[Any] = (-5, "NaN", "Infinity", "-Infinity", "", "abc", "1,000", True, False, [], {}, "0x10", "1e999")
 ROUND_PRICES = [
     Decimal(p) for p in ("0.5", "1.2", "2.35", "2.5", "3", "3.3", "7", "10", "12.5", "120", "150", "240", "300")
 ]

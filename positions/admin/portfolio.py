@@ -106,6 +106,11 @@ class PortfolioAdmin(ModelAdmin):
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: list, change: bool) -> None:
         """The rows of a portfolio are written by services."""
 
+    def construct_change_message(
+        self, request: HttpRequest, form: ModelForm, formsets: list | None, add: bool = False
+    ) -> list:
+        return super().construct_change_message(request, form, None, add)
+
 
 @admin.register(models.PortfolioStateChange)
 class PortfolioStateChangeAdmin(ReadOnlyAdmin):

@@ -18,7 +18,6 @@ from positions.models import (
     ClockKind,
     EquitySnapshot,
     MarketClock,
-    Mode,
     Portfolio,
     PortfolioModeChange,
     PortfolioStateChange,
@@ -32,7 +31,7 @@ SYSTEM_NAME = "betsizing"
 class ClockSetting:
     """Which market time a new portfolio lives in. A live clock needs no more; the others have a start and a label."""
 
-    kind: ClockKind = ClockKind.LIVE
+    kind: str = ClockKind.LIVE
     market_started_at: datetime | None = None
     market_ends_at: datetime | None = None
     speed: Decimal = Decimal(1)
@@ -51,10 +50,10 @@ def create_portfolio(
     system: str,
     profile: RiskProfile,
     cash: Decimal,
-    mode: Mode,
+    mode: str,
     now: datetime,
     clock: ClockSetting = LIVE_CLOCK,
-    broker: Broker = Broker.PAPER,
+    broker: str = Broker.PAPER,
     quote_source: str = "",
     is_demo: bool = False,
     actor: User | None = None,
@@ -132,7 +131,7 @@ def lock_portfolio(portfolio_id: int) -> Portfolio:
 def change_state(
     *,
     portfolio: Portfolio,
-    to_state: State,
+    to_state: str,
     cause: str,
     reason: str,
     market_at: datetime,
@@ -171,7 +170,7 @@ def change_state(
 
 
 @transaction.atomic
-def move_cash(*, portfolio: Portfolio, kind: CashKind, amount: Decimal, market_at: datetime, note: str) -> CashMovement:
+def move_cash(*, portfolio: Portfolio, kind: str, amount: Decimal, market_at: datetime, note: str) -> CashMovement:
     """Book a deposit (positive) or a withdrawal (negative), USD, settled at once. It never counts as profit or loss."""
     if kind not in (CashKind.DEPOSIT, CashKind.WITHDRAWAL):
         raise ValidationError({"kind": "Only deposits and withdrawals are booked by hand; fills book themselves."})

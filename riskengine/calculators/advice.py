@@ -105,75 +105,98 @@ ADVICE: tuple[Advice, ...] = (
     Advice(
         "W1",
         lambda b, limits: (b.dollars > 0) & above(b.dollars, LARGE_SHARE * b.equity),
-        lambda r, n: f"This bet is {percent(r['dollars'] / r['equity'])} of the account in one option; the whole amount "
-        "can be lost. At a 55% even-money edge full Kelly is 10%.",
+        lambda r, n: (
+            f"This bet is {percent(r['dollars'] / r['equity'])} of the account in one option; the whole "
+            "amount can be lost. At a 55% even-money edge full Kelly is 10%."
+        ),
     ),
     Advice("W2", lambda b, limits: (b.dollars > 0) & ~np.isnan(b.kelly), _kelly),
     Advice(
         "W3",
         lambda b, limits: (b.dollars > 0) & below(b.asked, b.minimum),
-        lambda r, n: f"The risk factors ask for {usd(r['asked'])}. The minimum-bet rule raises it to {usd(r['minimum'])}.",
+        lambda r, n: (
+            f"The risk factors ask for {usd(r['asked'])}. The minimum-bet rule raises it to {usd(r['minimum'])}."
+        ),
     ),
     Advice(
         "W4",
-        lambda b, limits: (b.dollars > 0) & above(b.vix, 20.0) & at_most(b.vix, 30.0) & at_most(b.confidence_factor, 1.0),
+        lambda b, limits: (
+            (b.dollars > 0) & above(b.vix, 20.0) & at_most(b.vix, 30.0) & at_most(b.confidence_factor, 1.0)
+        ),
         lambda r, n: "The VIX cut has no effect at this confidence.",
     ),
     Advice(
         "W5",
         lambda b, limits: (b.dollars > 0) & below(b.allocation, b.minimum),
-        lambda r, n: f"Your own limit for this stock is {percent(r['allocation'] / r['equity'], 0)}; this bet is "
-        f"{percent(r['dollars'] / r['equity'], 0)}.",
+        lambda r, n: (
+            f"Your own limit for this stock is {percent(r['allocation'] / r['equity'], 0)}; this bet is "
+            f"{percent(r['dollars'] / r['equity'], 0)}."
+        ),
     ),
     Advice(
         "W6",
         lambda b, limits: (b.dollars > 0) & above(b.dollars * limits.stop_fraction, b.risk_budget),
-        lambda r, n: f"{usd(r['dollars'] * n.stop_fraction)} at the stop, "
-        f"{plain(r['dollars'] * n.stop_fraction / r['risk_budget'], 1)} times your {plain(100 * n.max_portfolio_risk)}% "
-        f"budget; {usd(r['dollars'])} if the stop fails.",
+        lambda r, n: (
+            f"{usd(r['dollars'] * n.stop_fraction)} at the stop, "
+            f"{plain(r['dollars'] * n.stop_fraction / r['risk_budget'], 1)} times your "
+            f"{plain(100 * n.max_portfolio_risk)}% budget; {usd(r['dollars'])} if the stop fails."
+        ),
     ),
     Advice(
         "W7",
-        lambda b, limits: (b.dollars > 0)
-        & above(b.dollars, limits.max_daily_loss * b.equity + np.minimum(b.day_pnl, 0.0)),
+        lambda b, limits: (
+            (b.dollars > 0) & above(b.dollars, limits.max_daily_loss * b.equity + np.minimum(b.day_pnl, 0.0))
+        ),
         _total_loss,
     ),
     Advice(
         "W8",
         lambda b, limits: (b.equity > 0) & below(b.equity, b.minimum_rises),
-        lambda r, n: f"The minimum is now {percent(r['minimum'] / r['equity'])} of equity, rising as equity falls; at "
-        "$50,000 betting ends.",
+        lambda r, n: (
+            f"The minimum is now {percent(r['minimum'] / r['equity'])} of equity, rising as equity falls; at "
+            "$50,000 betting ends."
+        ),
     ),
     Advice(
         "W9",
         lambda b, limits: (b.dollars > 0) & (b.first_target > 0) & below(b.first_target, 2.0 * b.round_trip_cost),
-        lambda r, n: f"Costs of {price(r['round_trip_cost'])} a share take "
-        f"{percent(r['round_trip_cost'] / r['first_target'], 0)} of the first target.",
+        lambda r, n: (
+            f"Costs of {price(r['round_trip_cost'])} a share take "
+            f"{percent(r['round_trip_cost'] / r['first_target'], 0)} of the first target."
+        ),
     ),
     Advice("W10", lambda b, limits: (b.dollars > 0) & ~np.isnan(b.break_even), _record),
     Advice(
         "W11",
         lambda b, limits: (b.dollars > 0) & above(b.notional, 10.0 * b.equity),
-        lambda r, n: f"Exercise would mean {plain(r['shares'])} shares, {usd(r['notional'])}: "
-        f"{plain(r['notional'] / r['equity'], 0)} times the account.",
+        lambda r, n: (
+            f"Exercise would mean {plain(r['shares'])} shares, {usd(r['notional'])}: "
+            f"{plain(r['notional'] / r['equity'], 0)} times the account."
+        ),
     ),
     Advice(
         "W12",
         lambda b, limits: (b.dollars > 0) & (b.loss_at_minus_5 > 0),
-        lambda r, n: f"This bet is held over a close. A stop does not act overnight: 5% against it in the stock is "
-        f"−{usd(r['loss_at_minus_5'])}.",
+        lambda r, n: (
+            f"This bet is held over a close. A stop does not act overnight: 5% against it in the stock is "
+            f"−{usd(r['loss_at_minus_5'])}."
+        ),
     ),
     Advice(
         "W13",
         lambda b, limits: (b.dollars > 0) & above(b.correlated_dollars, b.dollars),
-        lambda r, n: f"Together with the correlated positions this is one bet of "
-        f"{percent(r['correlated_dollars'] / r['equity'])} of the account.",
+        lambda r, n: (
+            f"Together with the correlated positions this is one bet of "
+            f"{percent(r['correlated_dollars'] / r['equity'])} of the account."
+        ),
     ),
     Advice(
         "W14",
         lambda b, limits: (b.dollars > 0) & (b.paper_trades >= 0),
-        lambda r, n: f"Paper account with {plain(r['paper_trades'])} closed trades. {CERTAIN_TRADES} trades cannot "
-        "establish an edge.",
+        lambda r, n: (
+            f"Paper account with {plain(r['paper_trades'])} closed trades. {CERTAIN_TRADES} trades cannot "
+            "establish an edge."
+        ),
     ),
 )
 
@@ -217,13 +240,12 @@ def floor_lifted(asked: float, minimum: float) -> str:
 
 
 def risk_budget(loss: float, budget: float, stop_fraction: float) -> str:
-    return f"RISK_BUDGET: loss at the {plain(100 * stop_fraction)}% stop ${loss:.2f} = {loss / budget:.2f}x the ${budget:.2f} budget"
+    at_stop = f"loss at the {plain(100 * stop_fraction)}% stop ${loss:.2f}"
+    return f"RISK_BUDGET: {at_stop} = {loss / budget:.2f}x the ${budget:.2f} budget"
 
 
 def minimum_overrides_allocation(fraction: float, dollars: float) -> str:
     return f"MINIMUM_OVERRIDES_ALLOCATION: profile allows {plain(100 * fraction)}% = ${dollars:.2f}"
-
-
 
 
 def break_even(threshold: FloatColumn, share: npt.NDArray[np.int64], stop_fraction: FloatColumn) -> FloatColumn:

@@ -404,13 +404,17 @@ MARKET_0DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, not_too_late, *_CONTRACT, *_F
 MARKET_7DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, *_CONTRACT, no_earnings_inside, *_FRESH, *_LIQUID)
 
 
-def judge_account(account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE) -> Verdicts:
+def judge_account(
+    account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE
+) -> Verdicts:
     """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
     with np.errstate(invalid="ignore"):
         return judge(gates, AccountCase(limits, account), valid)
 
 
-def judge_entry(account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn) -> Verdicts:
+def judge_entry(
+    account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn
+) -> Verdicts:
     """Judge account and market gates together, in the order given: what an entry must pass (SPEC A-16)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return judge(gates, Case(limits, account, market), valid)

@@ -20,6 +20,7 @@ ABSOLUTE, RELATIVE = 0, 1  # fundamental_mode
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Limits:
     """Limits of a book. Fractions are fractions (0.20), money USD, times as the name says."""
+
     # How big: the account and its bets
     account_size: Number
     min_position_size: Number

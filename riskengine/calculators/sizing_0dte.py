@@ -6,8 +6,8 @@
     size = min(mult x MIN, MAX, LIM - exposure, buying power)
     n    = floor(size / cost), or the fewest contracts reaching MIN when that is under it
 
-Refused when MAX, the room or the buying power is under MIN, or when whole contracts cannot reach MIN within the size (or
-125% of MIN), MAX, the room and the buying power. The size is indicative: the gates decide whether it may be traded.
+Refused when MAX, the room or the buying power is under MIN, or when whole contracts cannot reach MIN within the size
+(or 125% of MIN), MAX, the room and the buying power. The size is indicative: the gates decide whether it may be traded.
 """
 
 from collections.abc import Sequence
@@ -201,7 +201,11 @@ def buying_power_for_minimum(case: Case) -> Verdict:
 @rule("RISK_BUDGET_BELOW_MINIMUM", "Day budget for a minimum bet", Effect.BLOCK, "USD", "B-08")
 def day_budget_for_minimum(case: Case) -> Verdict:
     fits = at_least(case.day_room, case.minimum * case.limits.stop_fraction)
-    return case.day_room, case.minimum * case.limits.stop_fraction, fits | np.equal(case.limits.enforce_day_budget, False)
+    return (
+        case.day_room,
+        case.minimum * case.limits.stop_fraction,
+        fits | np.equal(case.limits.enforce_day_budget, False),
+    )
 
 
 @rule("CONTRACT_GRANULARITY", "Whole contracts fit", Effect.BLOCK, "USD", "B-12")

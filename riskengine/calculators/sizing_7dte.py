@@ -1,7 +1,8 @@
 """Mag7-7DTE: how big (SPEC section 4).
 
     MIN  = max(33,000, 33% V)     HARD = 66% V            refused when MIN > HARD
-    T    = confidence tier (a ceiling)    F = 1 + ((0.5 + score) + confidence) / 2, not applied when the score is missing
+    T    = confidence tier (a ceiling)
+    F    = 1 + ((0.5 + score) + confidence) / 2, not applied when the score is missing
     K    = correlation factor
     m    = clamp(min(T, F) x K, 1, T)
     n    = max(ceil(MIN / cost), floor(m x MIN / cost)), then at most HARD, the allocation's room, buying power

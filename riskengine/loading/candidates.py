@@ -17,8 +17,8 @@ from positions.market.clock import market_now
 from positions.market_selectors import (
     QuotedContract,
     VixLevel,
-    closes_before,
     calendar_around,
+    closes_before,
     fundamentals_at,
     live_vix,
     recorded_vix,
@@ -242,17 +242,9 @@ def _earnings(situation: Situation, rows: Sequence[QuotedContract]) -> BoolColum
 def _cooldown(situation: Situation, rows: Sequence[QuotedContract]) -> FloatColumn:
     """Minutes of pause left after a stop-out in the same underlying (P-09)."""
     pause = timedelta(minutes=float(situation.limits.reentry_cooldown_minutes))
-    stopped: dict[int, datetime] = {}
-    for underlying, closed_at in (
-        Position.objects.filter(
-            portfolio=situation.portfolio, close_cause="stop", closed_at__gt=situation.at - pause
-        )
-        .order_by("closed_at")
-        .values_list("contract__underlying_id", "closed_at")
-    ):
-        stopped[underlying] = closed_at
-    left = [
-        (stopped[row.underlying_id] + pause - situation.at) / timedelta(minutes=1) if row.underlying_id in stopped else 0.0
-        for row in rows
-    ]
-    return np.array(left, np.float64)
+    stops = Position.objects.filter(
+        portfolio=situation.portfolio, close_cause="stop", closed_at__gt=situation.at - pause
+    ).order_by("closed_at")
+    last = dict(stops.values_list("contract__underlying_id", "closed_at"))
+    over = [last.get(row.underlying_id, situation.at - pause) + pause for row in rows]
+    return np.array([(at - situation.at) / timedelta(minutes=1) for at in over], np.float64)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from accounts.defaults import LADDERS, MAX_STEPS, PARAMETERS, PERCENT_AT_THE_DOOR, Parameter, Step, Unit
@@ -86,7 +87,9 @@ def parameter_value(parameter: Parameter, value: object) -> Decimal | bool | str
         number /= 100
     low, high = parameter.minimum, parameter.maximum
     if low is None or high is None or not low <= number <= high:
-        raise ConfigError("OUT_OF_RANGE", f"{name} is {value}: it must be from {low} to {high} ({parameter.unit}).", name)
+        raise ConfigError(
+            "OUT_OF_RANGE", f"{name} is {value}: it must be from {low} to {high} ({parameter.unit}).", name
+        )
     return number
 
 
@@ -96,17 +99,25 @@ def ladder_steps(name: str, rows: object) -> tuple[Step, ...]:
         raise ConfigError("BAD_LADDER", f"{name} takes 1 to {MAX_STEPS} rows of [threshold, value].", name)
     steps = []
     for row in rows:
-        if not isinstance(row, list | tuple) or len(row) not in (2, 3) or (len(row) == 3 and not isinstance(row[2], bool)):
-            raise ConfigError("BAD_LADDER", f"{name}: {row!r} is no [threshold, value] or [threshold, value, true].", name)
+        if (
+            not isinstance(row, list | tuple)
+            or len(row) not in (2, 3)
+            or not isinstance(row[-1], bool) == (len(row) == 3)
+        ):
+            raise ConfigError(
+                "BAD_LADDER", f"{name}: {row!r} is no [threshold, value] or [threshold, value, true].", name
+            )
         steps.append(Step(_decimal(row[0], name), _decimal(row[1], name), row[2] if len(row) == 3 else True))
-    if any(a.threshold >= b.threshold for a, b in zip(steps, steps[1:], strict=False)):
+    if any(a.threshold >= b.threshold for a, b in pairwise(steps)):
         raise ConfigError("BAD_LADDER", f"{name}: thresholds must rise from row to row.", name)
     if any(abs(s.threshold) > LARGEST_THRESHOLD for s in steps):
         raise ConfigError("BAD_LADDER", f"{name}: thresholds are at most {LARGEST_THRESHOLD:,}.", name)
     if any(s.value < 0 or s.value > 100 for s in steps) or (
         LADDERS[name].cumulative and sum(s.value for s in steps) > 1
     ):
-        raise ConfigError("BAD_LADDER", f"{name}: values must not be negative, and shares not exceed 100% in all.", name)
+        raise ConfigError(
+            "BAD_LADDER", f"{name}: values must not be negative, and shares not exceed 100% in all.", name
+        )
     return tuple(steps)
 
 

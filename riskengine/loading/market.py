@@ -1,5 +1,4 @@
-"""From market rows to columns. Here, and in the other modules of this folder only, Decimal becomes float64 and a missing
-value NaN."""
+"""From market rows to columns. In this folder only Decimal becomes float64, and a missing value NaN."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

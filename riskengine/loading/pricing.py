@@ -35,9 +35,7 @@ def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime) 
     seconds = market.column(
         [(s.closes_at - at).total_seconds() if (s := closes[row.expires_on]) else None for row in quotes.rows]
     )
-    volatility = greeks.implied_volatility(
-        quotes.mid, spot, quotes.strike, seconds, RATE, DIVIDEND_YIELD, quotes.call
-    )
+    volatility = greeks.implied_volatility(quotes.mid, spot, quotes.strike, seconds, RATE, DIVIDEND_YIELD, quotes.call)
     found = greeks.greeks(spot, quotes.strike, seconds, volatility, RATE, DIVIDEND_YIELD, quotes.call)
     return Priced(spot, seconds, volatility, found, prices)
 

@@ -23,7 +23,7 @@ _SUFFIXES = {
     "percent": "%",
 }
 _MONEY = ("USD", "USD per contract")
-_TWO_PLACES = ("confidence", "correlation", "VIX points", "score")
+_TWO_PLACES = ("confidence", "correlation", "VIX points", "score", "0 to 1", "-1 to 1")
 
 
 def in_unit(value: Value | str, unit: str) -> str:

@@ -53,7 +53,7 @@ def as_typed(profile: RiskProfile, **changes) -> dict[str, str]:
 def test_the_form_shows_every_number_with_percent_bounds_and_source(manager, profile):
     html = manager.get(page(profile)).content.decode()
     assert 'name="max_position_size" value="0.4"' in html
-    assert "In fraction, 0.1% to 100.0%. Source: SPEC 3, 9, 55, B-25. Now 0.4 = 40.0%." in html
+    assert "From 0.1% to 100.0% (fraction), by default 40.0%. Source: SPEC 3, 9, 55, B-25. Now 0.4 = 40.0%." in html
     assert 'name="vix_factor-2-threshold"' in html
     for title in ("How big: the account and its bets", "When to stop: circuit breakers"):
         assert title in html
@@ -202,6 +202,7 @@ def test_revisions_are_read_only_and_show_every_number_and_ladder(manager, profi
     address = reverse("admin:accounts_riskprofilerevision_change", args=[revision.pk])
     html = manager.get(address).content.decode()
     assert "from 0.0%: ×1; from 70.0%: ×1.25" in html
+    assert "<td>40.0%</td>" in html
     assert 'name="max_position_size"' not in html
     assert manager.post(address, {"max_position_size": "1"}).status_code == 403
     assert manager.get(reverse("admin:accounts_riskprofilerevision_add")).status_code == 403
@@ -209,9 +210,10 @@ def test_revisions_are_read_only_and_show_every_number_and_ladder(manager, profi
 
 
 def test_lists_render(manager, profile):
-    restore = restore_revision  # a history with a restored revision in it
     revise(profile, 1, max_vix_threshold=Decimal(28))
-    restore(profile=profile, number=1, based_on=2, reason="Back.", author=None, now=factories.NOW + timedelta(days=1))
+    restore_revision(
+        profile=profile, number=1, based_on=2, reason="Back.", author=None, now=factories.NOW + timedelta(days=1)
+    )
     for name in ("riskprofile", "riskprofilerevision"):
         response = manager.get(reverse(f"admin:accounts_{name}_changelist"))
         assert response.status_code == 200

@@ -52,7 +52,7 @@ def test_source_t2_position_scaling_with_confidence(confidence: float, low: floa
     assert sized.bindings() == ["FACTORS"]
 
 
-# --- the referee -----------------------------------------------------------------------------------------------------
+# --- the referee ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overrides", candidates.CFG_0DTE, ids=lambda o: "-".join(o) or "defaults")
@@ -85,7 +85,7 @@ def assert_number(ours: float, exact: Fraction | None) -> None:
     assert (None if np.isnan(ours) else ours) == (None if exact is None else pytest.approx(float(exact), rel=1e-12))
 
 
-# --- what no input may do ----------------------------------------------------------------------------------------------
+# --- what no input may do ---------------------------------------------------------------------------------------------
 
 seeds = st.integers(0, 2**32 - 1)
 overriding = st.sampled_from(candidates.CFG_0DTE)

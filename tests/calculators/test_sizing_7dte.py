@@ -64,7 +64,7 @@ def test_source_t5_position_scaling_with_confidence(confidence: float, low: floa
     assert sized.bindings() == [binding]
 
 
-# --- the referee -----------------------------------------------------------------------------------------------------
+# --- the referee ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overrides", candidates.CFG_7DTE, ids=lambda o: "-".join(o) or "defaults")
@@ -84,7 +84,7 @@ def test_sizes_equal_exact_arithmetic(overrides: dict[str, Any]) -> None:
             assert (None if np.isnan(ours) else ours) == expected, row
 
 
-# --- what no input may do ----------------------------------------------------------------------------------------------
+# --- what no input may do ---------------------------------------------------------------------------------------------
 
 seeds = st.integers(0, 2**32 - 1)
 anything = st.one_of(
@@ -153,7 +153,7 @@ def test_a_price_that_rounds_to_nothing_is_unusable() -> None:
     assert refusal(size({**HEALTHY, "option_price": "0.00004"})) == "INVALID_INPUT"
 
 
-# --- the composition -------------------------------------------------------------------------------------------------
+# --- the composition --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from riskengine.calculators import codes, take_profit
 from riskengine.calculators.columns import Steps
 from riskengine.calculators.take_profit import ARMED, CANCELLED, DEFERRED, FILLED, PENDING, SliceOrders, Slices
 from riskengine.loading.limits import default_limits
-from riskengine.services.decide.evaluate import exits
+from riskengine.services.decide.evaluate import exits, slices
 from riskengine.services.decide.evaluate.contract import LineError
 from tests import oracle_exits as oracle
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "cases_exits.json").read_text())
-KINDS = {kind.name: kind for kind in exits.KINDS}
+KINDS = {kind.name: kind for kind in (*slices.KINDS, *exits.KINDS)}
 ZERO, SEVEN = default_limits(SMART_0DTE), default_limits(MAG7_7DTE)
 LADDERS = (ZERO.take_profit_morning, ZERO.take_profit_midday, ZERO.take_profit_late, SEVEN.partial_profit)
 ORACLE_LADDERS = (oracle.MORNING, oracle.MIDDAY, oracle.LATE, oracle.PARTIAL)

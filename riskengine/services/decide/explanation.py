@@ -1,12 +1,12 @@
 """The answer in words and plain data: one shape for page, API and command line (SPEC 7.1)."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from accounts.defaults import MAG7_7DTE, PARAMETERS, SMART_0DTE
-from positions.market.calendar import new_york
 from riskengine.calculators import advice, codes, kelly, take_profit, trace, wording
 from riskengine.calculators.columns import FloatColumn
 from riskengine.calculators.consequences import Consequences, consequences
@@ -81,7 +81,7 @@ def explain(
 
 
 def label(quote: Any) -> str:
-    """"SPXW 3800 put, 2021-01-04"."""
+    """ "SPXW 3800 put, 2021-01-04"."""
     right = "call" if quote.right == "C" else "put"
     return f"{quote.root} {wording.plain(float(quote.strike), 3)} {right}, {quote.expires_on:%Y-%m-%d}"
 
@@ -142,7 +142,7 @@ def _refusal(judged: Judged, i: int, code: str, explained: dict[str, Any]) -> st
 
 
 def _sentence(contracts: int, price: float | None, dollars: float, equity: float, explained: dict[str, Any]) -> str:
-    """"Buy 3 at 44.40: $13,320, 22.2% of the account. Confidence 0.7 asks ×1.25 of the $12,000 minimum; ..."."""
+    """ "Buy 3 at 44.40: $13,320, 22.2% of the account. Confidence 0.7 asks ×1.25 of the $12,000 minimum; ..."."""
     steps = explained["steps"]
     minimum = explained["amounts"]["minimum"]
     asked = [
@@ -232,44 +232,48 @@ def _costs(judged: Judged, costs: Consequences, i: int) -> list[dict[str, Any]]:
     """Each consequence as code, label, dollars, share of equity and a note in words."""
     if not judged.sizing.contracts[i]:
         return []
-    at = lambda column: inputs.known(column[i])  # noqa: E731  (a name for one expression)
-    show = wording.show
-    stop_price, contracts = judged.stop.stop[i], int(judged.sizing.contracts[i])
-    before, after = _gap(judged, 0.0), _gap(judged, float(costs.total_loss[i]))
-    day = judged.situation.session.closes_at
-    rows = [
-        ("AT_STOP", "Loss at the stop", costs.loss_at_stop, costs.loss_at_stop_fraction,
-         f"The stop stands at {show(stop_price, 'USD per share')}: {show(at(costs.day_limit_share), 'fraction')} of the "
-         f"daily limit, {show(at(costs.budget_multiple), 'multiple')} the risk budget. A gap can cost more."),
-        ("TOTAL_LOSS", "Total loss", costs.total_loss, costs.total_loss_fraction,
-         f"What is left, {show(at(costs.equity_after_total_loss), 'USD')}, would have to gain "
-         f"{show(at(costs.recovery_gain), 'fraction')} to make it good."),
-        ("HALF_SPREAD", "Half the spread", costs.half_spread, None, "Buying at the ask marks this at the mid."),
-        ("FEES", "Fees, both sides", costs.fees, None,
-         f"{show(float(judged.situation.limits.fee_per_contract), 'USD per share')} a contract and side."),
-        ("ONE_PERCENT", "A 1% move of the underlying", costs.one_percent_move, None,
-         f"By delta alone; {show(at(costs.share_delta), 'count')} share-deltas."),
-        ("THETA_HOUR", "An hour of time", costs.theta_per_hour, None, "Theta on a 365-day calendar; faster near expiry."),
-        ("EXERCISE", "Exercise", costs.exercise_notional, None,
-         f"{contracts:,} contracts are {show(at(costs.exercise_shares), 'count')} shares of the underlying; "
-         f"positions expiring on {new_york(day):%Y-%m-%d} are closed before the close."),
-    ]  # fmt: skip
-    found = [
-        {"code": code, "label": name, "dollars": at(money), "share_of_equity": None if share is None else at(share),
-         "note": note}
-        for code, name, money, share, note in rows
-    ]  # fmt: skip
-    for code, name, gap in (("GAP_BEFORE", "Gap to zero now", before), ("GAP_AFTER", "Gap to zero with this bet", after)):
-        found.append(
-            {
-                "code": code,
-                "label": name,
-                "dollars": inputs.known(gap[0]),
-                "share_of_equity": inputs.known(gap[1]),
-                "note": f"If every open option went to zero: {show(inputs.known(gap[2]), 'multiple')} the emergency "
-                "limit. No breaker can bound it, only the size can.",
-            }
+
+    def cost(code: str, name: str, dollars: float, note: str, share: float | None = None) -> dict[str, Any]:
+        share = None if share is None else inputs.known(share)
+        return {"code": code, "label": name, "dollars": inputs.known(dollars), "share_of_equity": share, "note": note}
+
+    def show(column: FloatColumn, unit: str) -> str:
+        return wording.show(inputs.known(column[i]), unit)
+
+    fee = wording.usd(float(judged.situation.limits.fee_per_contract))
+    contracts = f"{int(judged.sizing.contracts[i]):,} contracts"
+    stop = (
+        f"The stop stands at {show(judged.stop.stop, 'USD per share')}: {show(costs.day_limit_share, 'fraction')} of "
+        f"the daily limit, {show(costs.budget_multiple, 'multiple')} the risk budget. A gap can cost more."
+    )
+    zero = (
+        f"What is left, {show(costs.equity_after_total_loss, 'USD')}, would have to gain "
+        f"{show(costs.recovery_gain, 'fraction')} to make it good."
+    )
+    move = f"By delta alone: {show(costs.share_delta, 'SPY shares')} shares of the underlying."
+    exercise = f"{contracts} are {show(costs.exercise_shares, 'count')} shares of the underlying. Closed before that."
+    return [
+        cost("AT_STOP", "Loss at the stop", costs.loss_at_stop[i], stop, costs.loss_at_stop_fraction[i]),
+        cost("TOTAL_LOSS", "Total loss", costs.total_loss[i], zero, costs.total_loss_fraction[i]),
+        cost("HALF_SPREAD", "Half the spread", costs.half_spread[i], "Lost at once: bought at the ask, worth the mid."),
+        cost("FEES", "Fees, both sides", costs.fees[i], f"{fee} a contract and side."),
+        cost("ONE_PERCENT", "Underlying up 1%", costs.one_percent_move[i], move),
+        cost("THETA_HOUR", "One hour passes", costs.theta_per_hour[i], "Theta over 365 days; faster near expiry."),
+        cost("EXERCISE", "On exercise", costs.exercise_notional[i], exercise),
+        *_gaps(judged, float(costs.total_loss[i]), cost),
+    ]
+
+
+def _gaps(judged: Judged, bet: float, cost: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+    """Gap to zero before and after this bet (A-06)."""
+    found = []
+    for code, name, extra in (("GAP_BEFORE", "Gap to zero now", 0.0), ("GAP_AFTER", "Gap to zero with this bet", bet)):
+        dollars, share, times = _gap(judged, extra)
+        note = (
+            f"If every open option went to zero: {wording.show(inputs.known(times), 'multiple')} the emergency limit. "
+            "No breaker can bound it, only the size can."
         )
+        found.append(cost(code, name, dollars, note, share))
     return found
 
 
@@ -353,7 +357,8 @@ def _advice(judged: Judged, costs: Consequences, i: int, request: "SizeRequest")
         rises = float(situation.limits.min_position_dollars) / float(situation.limits.min_position_size)
         known["allocation"] = sizing.amounts["allocation"]
         known["minimum_rises"] = np.full(n, rises)
-    known["break_even"] = advice.break_even(judged.slices.threshold, take_profit.shares(judged.slices), judged.stop.fraction)
+    shares = take_profit.shares(judged.slices)
+    known["break_even"] = advice.break_even(judged.slices.threshold, shares, judged.stop.fraction)
     return advice.advise(advice.bets_of(n, **known), situation.limits)[i]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 Line = Mapping[str, Any]
 Result = dict[str, Any]
@@ -66,6 +66,34 @@ def each(judge_line: Callable[[Line], Result]) -> Callable[[Sequence[Line]], lis
     return judge
 
 
+Row = TypeVar("Row")
+
+
+def by_columns(
+    read: Callable[[Line], Row], judge: Callable[[list[Row]], list[Result]]
+) -> Callable[[Sequence[Line]], list[Result | LineError]]:
+    """A kind's `judge`: read each line into a row, judge all readable rows as one batch of columns, and answer a bad
+    line at its own place."""
+
+    def judge_lines(lines: Sequence[Line]) -> list[Result | LineError]:
+        results: list[Result | LineError] = []
+        rows: list[Row] = []
+        places: list[int] = []
+        for place, line in enumerate(lines):
+            try:
+                rows.append(read(line))
+            except LineError as error:
+                results.append(error)
+            else:
+                results.append({})
+                places.append(place)
+        for place, result in zip(places, judge(rows) if rows else [], strict=True):
+            results[place] = result
+        return results
+
+    return judge_lines
+
+
 def as_number(value: Any) -> float | None:
     """A finite number given as a JSON number or a decimal string; None for everything else, true and false included."""
     if isinstance(value, str):
@@ -98,7 +126,9 @@ def whole(line: Line, key: str, *, lowest: int, highest: int = 10**9, default: i
     """The whole number under `key` within its bounds (inclusive)."""
     value = number(line, key, default=default)
     if value != int(value) or not lowest <= value <= highest:
-        raise LineError("OUT_OF_RANGE", f"{key} is {line.get(key)!r}: give a whole number from {lowest} to {highest}.", key)
+        raise LineError(
+            "OUT_OF_RANGE", f"{key} is {line.get(key)!r}: give a whole number from {lowest} to {highest}.", key
+        )
     return int(value)
 
 
@@ -116,9 +146,13 @@ def moment(line: Line, key: str) -> datetime:
     try:
         at = datetime.fromisoformat(given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise LineError("NOT_A_TIME", f"{key} is {given!r}: give an ISO time such as 2026-03-02T09:45:00-05:00.", key) from None
+        raise LineError(
+            "NOT_A_TIME", f"{key} is {given!r}: give an ISO time such as 2026-03-02T09:45:00-05:00.", key
+        ) from None
     if at.tzinfo is None:
-        raise LineError("NO_OFFSET", f"{key} is {given!r}: a time without an offset could be any hour; add one, e.g. -05:00.", key)
+        raise LineError(
+            "NO_OFFSET", f"{key} is {given!r}: a time without an offset could be any hour; add one, e.g. -05:00.", key
+        )
     return at
 
 

@@ -5,9 +5,9 @@ A line that is no line of its kind (a missing key, a word for a number) is an er
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -26,39 +26,13 @@ from riskengine.services.decide.evaluate.contract import (
     LineError,
     Result,
     as_number,
+    by_columns,
     choice,
     each,
     number,
     text,
     whole,
 )
-
-Row = TypeVar("Row")
-
-
-def _together(
-    read: Callable[[Line], Row], judge: Callable[[list[Row]], list[Result]]
-) -> Callable[[Sequence[Line]], list[Result | LineError]]:
-    """A kind's `judge` that reads each line by itself and judges all readable ones as one batch of columns."""
-
-    def judge_lines(lines: Sequence[Line]) -> list[Result | LineError]:
-        results: list[Result | LineError] = []
-        rows: list[Row] = []
-        readable: list[int] = []
-        for i, line in enumerate(lines):
-            try:
-                rows.append(read(line))
-            except LineError as error:
-                results.append(error)
-            else:
-                results.append({})
-                readable.append(i)
-        if rows:
-            for i, result in zip(readable, judge(rows), strict=True):
-                results[i] = result
-        return results
-
-    return judge_lines
 
 
 def _number_or_nan(value: Any, field: str) -> float:
@@ -318,7 +292,7 @@ KINDS: tuple[Kind, ...] = (
             Key("direction", "CALL or PUT", "", "CALL", help="PUT: 1 - score"),
             Key("confidence", f"{_NUMBER} or null", "0 to 1", None, help="given: the factor too"),
         ),
-        _together(_read_fundamentals, _judge_fundamentals),
+        by_columns(_read_fundamentals, _judge_fundamentals),
     ),
     Kind(
         "greeks",
@@ -332,7 +306,7 @@ KINDS: tuple[Kind, ...] = (
             Key("dividend_yield", _NUMBER, "fraction a year", required=True, help="continuously compounded"),
             Key("right", "C or P", required=True),
         ),
-        _together(_read_option, _judge_options),
+        by_columns(_read_option, _judge_options),
         ("INVALID_INPUT", "EXPIRED"),
     ),
     Kind(

@@ -9,10 +9,10 @@ import select
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from riskengine.services.decide.evaluate import exits, measures, sizes
+from riskengine.services.decide.evaluate import exits, measures, sizes, slices
 from riskengine.services.decide.evaluate.contract import Kind, Line, LineError, Result
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*sizes.KINDS, *exits.KINDS, *measures.KINDS)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (*sizes.KINDS, *slices.KINDS, *exits.KINDS, *measures.KINDS)}
 BATCH_LINES = 4096
 LINE_BYTES = 8 * 1024 * 1024
 
@@ -100,15 +100,17 @@ def _ready(incoming: BinaryIO) -> bool:
 
 def listing() -> Iterator[str]:
     """Every kind, key, default, unit and code, as text lines for `--list`."""
-    from accounts.defaults import LADDERS, MAG7_7DTE, PARAMETERS, PERCENT_AT_THE_DOOR, SMART_0DTE
+    from accounts.defaults import LADDERS, PARAMETERS, PERCENT_AT_THE_DOOR
     from riskengine.calculators.codes import CODES
 
     for kind in KINDS.values():
         yield f"{kind.name}: {kind.summary}"
         for key in kind.keys:
             default = "required" if key.required else f"default {json.dumps(key.default)}"
-            yield f"    {key.name:<22} {key.takes}; {default}" + (f"; {key.unit}" if key.unit else "") + (
-                f"; {key.help}" if key.help else ""
+            yield (
+                f"    {key.name:<22} {key.takes}; {default}"
+                + (f"; {key.unit}" if key.unit else "")
+                + (f"; {key.help}" if key.help else "")
             )
         yield ""
     yield "cfg: parameters by name (defaults of smart-0dte / mag7-7dte)"
@@ -117,7 +119,8 @@ def listing() -> Iterator[str]:
         scale = 100 if name in PERCENT_AT_THE_DOOR else 1
         shown = [value if isinstance(value, bool | str) else f"{value * scale:f}" for value in p.values]
         bounds = f"; one of {', '.join(p.choices)}" if p.choices else ""
-        bounds = f"; {p.minimum * scale:f} to {p.maximum * scale:f}" if p.minimum is not None and p.maximum is not None else bounds
+        if p.minimum is not None and p.maximum is not None:
+            bounds = f"; {p.minimum * scale:f} to {p.maximum * scale:f}"
         yield f"    {name:<34} {shown[0]} / {shown[1]}; {unit}{bounds}; {p.label}"
     yield ""
     yield "cfg: ladders by name, rows of [threshold, value] or [threshold, value, inclusive]"

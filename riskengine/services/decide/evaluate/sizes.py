@@ -72,9 +72,7 @@ def _long(lines: Sequence[Line]) -> np.ndarray:
     return np.array([each is None or (isinstance(each, str) and each.upper() in LONG) for each in given])
 
 
-def _by_cfg(
-    lines: Sequence[Line], system: str, judge: Any
-) -> list[Result | LineError]:
+def _by_cfg(lines: Sequence[Line], system: str, judge: Any) -> list[Result | LineError]:
     """Judge lines in groups that share a cfg, so that a group has one `Limits`; results keep the lines' order."""
     results: list[Result | LineError | None] = [None] * len(lines)
     groups: dict[str, list[int]] = {}
@@ -105,7 +103,7 @@ def _isolating(judge: Any, lines: list[Line], limits: Limits) -> list[Result | L
             break
         except _RowError as bad:
             errors[kept.pop(bad.row)] = bad.error
-    results: list[Result | LineError] = [errors[i] if i in errors else {} for i in range(len(lines))]
+    results: list[Result | LineError] = [errors.get(i, {}) for i in range(len(lines))]
     for i, result in zip(kept, judged, strict=True):
         results[i] = result
     return results
@@ -153,7 +151,9 @@ def _judge_0dte(lines: Sequence[Line], limits: Limits) -> list[Result]:
         gamma_after=greeks[1],
     )
     # Inputs that only the gates read are checked like the others: an unusable one refuses the bet.
-    usable = np.all([(column > UNUSABLE) for column in (*counted, *greeks)], axis=0) & (counted[0] >= 0) & (counted[1] >= 0)
+    usable = (
+        np.all([(column > UNUSABLE) for column in (*counted, *greeks)], axis=0) & (counted[0] >= 0) & (counted[1] >= 0)
+    )
     sizing = _refuse_unusable(sizing, usable)
     judged = gates.judge_account(account, limits, sizing.checked.valid & usable)
     return _results_0dte(lines, sizing, judged, limits)
@@ -260,7 +260,9 @@ def _pairs(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
         if given is None:
             continue
         if not isinstance(given, list):
-            raise _RowError(i, LineError("NOT_A_LIST", "correlations takes a list of numbers and nulls.", "correlations"))
+            raise _RowError(
+                i, LineError("NOT_A_LIST", "correlations takes a list of numbers and nulls.", "correlations")
+            )
         for value in given:
             number = np.nan if value is None else as_number(value)
             rows.append(i)
@@ -314,7 +316,7 @@ def _warnings_7dte(sizing: Sizing, bets: advice.Bets, limits: Limits) -> list[li
     loss = sizing.dollars * limits.stop_fraction
     budget, allocation = bets.risk_budget.tolist(), bets.allocation.tolist()
     with np.errstate(invalid="ignore"):  # the budget of an unusable value
-        over_budget = above(loss, bets.risk_budget).tolist()
+        over_budget = ((loss > 0) & above(loss, bets.risk_budget)).tolist()
     lifted, overridden = sizing.floor_lifted.tolist(), sizing.overridden.tolist()
     asked, minimum, equity = bets.asked.tolist(), bets.minimum.tolist(), bets.equity.tolist()
     warned = []

@@ -1,0 +1,127 @@
+"""Portfolios, market data and trading in the admin: lists and pages open, and history is read-only."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from accounts.services import RISK_MANAGERS
+from positions.models import OrderEvent, PartialProfitTaking, Portfolio, Position, PositionEvent
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+READ_ONLY = [
+    "cashmovement", "correlationrun", "dailyclose", "decision", "equitysnapshot", "fill", "openinterest",
+    "optioncontract", "optionquote", "optiontradebar", "order", "orderevent", "outboxmessage", "partialprofittaking",
+    "portfoliomodechange", "portfoliostatechange", "position", "positionevent", "underlyingbar", "vixreading",
+]  # fmt: skip
+
+
+@pytest.fixture
+def boss(client: Client) -> Client:
+    client.force_login(factories.user("boss", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def held() -> Position:
+    held = factories.position(factories.portfolio())
+    slice_ = factories.exit_slice(held)
+    order = factories.exit_order(held)
+    fill = factories.fill(order, held)
+    OrderEvent.objects.create(order=order, happened_at=factories.NOW, to_status="working", actor_name="test")
+    PositionEvent.objects.create(position=held, happened_at=factories.NOW, kind="opened", actor_name="test")
+    PartialProfitTaking.objects.create(
+        position=held, slice=slice_, fill=fill, contracts=1, closed_fraction="0.333333", price="46.62",
+        profit_fraction="0.05", taken_at=factories.NOW,
+    )  # fmt: skip
+    return held
+
+
+def ours() -> list[str]:
+    return [m._meta.model_name for m in admin.site._registry if m._meta.app_label == "positions"]
+
+
+@pytest.mark.parametrize("name", ours())
+def test_every_list_and_page_opens(boss, held, name):
+    model = next(m for m in admin.site._registry if m._meta.label_lower == f"positions.{name}")
+    listed = boss.get(reverse(f"admin:positions_{name}_changelist"), {"q": "x"} if name == "decision" else {})
+    assert listed.status_code == 200
+    row = model.objects.first()
+    if row:
+        assert boss.get(reverse(f"admin:positions_{name}_change", args=[row.pk])).status_code == 200
+
+
+@pytest.mark.parametrize("name", READ_ONLY)
+def test_what_services_write_is_read_only_even_for_a_superuser(boss, held, name):
+    assert boss.get(reverse(f"admin:positions_{name}_add")).status_code == 403
+    model = next(m for m in admin.site._registry if m._meta.label_lower == f"positions.{name}")
+    row = model.objects.first()
+    if row:
+        assert boss.post(reverse(f"admin:positions_{name}_change", args=[row.pk]), {}).status_code == 403
+        assert boss.get(reverse(f"admin:positions_{name}_delete", args=[row.pk])).status_code == 403
+
+
+def test_a_list_of_decisions_does_not_read_their_traces(boss, held, django_assert_max_num_queries):
+    for _ in range(5):
+        factories.decision(held.portfolio)
+    with django_assert_max_num_queries(12) as queries:
+        boss.get(reverse("admin:positions_decision_changelist"))
+    assert not any('"trace"' in query["sql"] for query in queries.captured_queries)
+
+
+def test_a_portfolio_is_opened_with_its_clock_cash_and_history(boss):
+    profile, owner = factories.profile(), factories.user()
+    address = reverse("admin:positions_portfolio_add")
+    assert boss.get(address).status_code == 200
+    typed = {
+        "name": "Mine",
+        "slug": "mine",
+        "owner": owner.pk,
+        "profile": profile.pk,
+        "mode": "paper",
+        "broker": "paper",
+        "quote_source": "live",
+        "cash": "60000",
+    }
+    assert "starts with cash" in boss.post(address, typed | {"cash": "0"}).content.decode()
+    assert "A live mode needs a real broker" in boss.post(address, typed | {"mode": "live"}).content.decode()
+    assert boss.post(address, typed).status_code == 302
+    portfolio = Portfolio.objects.get(slug="mine")
+    assert (portfolio.system, portfolio.cash, portfolio.clock.kind) == (profile.system, 60000, "live")
+    assert portfolio.state_changes.get().actor_name == "boss"
+
+
+def test_name_and_profile_are_edited_but_state_mode_and_cash_are_not(boss):
+    portfolio = factories.portfolio()
+    address = reverse("admin:positions_portfolio_change", args=[portfolio.pk])
+    typed = {"name": "Renamed", "owner": portfolio.owner_id, "profile": portfolio.profile_id, "quote_source": "live"}
+    other = factories.profile("mag7-7dte")
+    html = boss.post(address, typed | {"profile": other.pk} | formsets(portfolio)).content.decode()
+    assert "This profile is for Mag7-7DTE accounts." in html
+    forged = {"state": "HALTED", "cash": "1", "mode": "off", "slug": "stolen"}
+    assert boss.post(address, typed | forged | formsets(portfolio)).status_code == 302
+    after = Portfolio.objects.get(pk=portfolio.pk)
+    assert (after.name, after.state, after.cash, after.mode, after.slug) == (
+        "Renamed", "ACTIVE", 60000, "paper", portfolio.slug,
+    )  # fmt: skip
+
+
+def formsets(portfolio: Portfolio) -> dict[str, str]:
+    return {
+        f"{prefix}-{part}": "0"
+        for prefix in ("clock", "heartbeats", "equity_snapshots", "state_changes")
+        for part in ("TOTAL_FORMS", "INITIAL_FORMS")
+    }
+
+
+def test_a_risk_manager_sees_portfolios_and_decisions_but_no_tokens(client, held):
+    person = factories.user(is_staff=True)
+    person.groups.add(Group.objects.get(name=RISK_MANAGERS))
+    client.force_login(person)
+    assert client.get(reverse("admin:positions_portfolio_change", args=[held.portfolio_id])).status_code == 200
+    assert client.get(reverse("admin:positions_decision_changelist")).status_code == 200
+    assert client.get(reverse("admin:accounts_apitoken_changelist")).status_code == 403
+    assert client.get(reverse("admin:positions_portfolio_add")).status_code == 403
