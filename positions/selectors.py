@@ -8,7 +8,6 @@ from django.db.models import QuerySet, Sum
 
 from accounts.models import User
 from positions.models import (
-    CheckScope,
     Decision,
     EquitySnapshot,
     Heartbeat,
@@ -85,7 +84,7 @@ def state_history(portfolio: Portfolio) -> QuerySet[PortfolioStateChange]:
     return portfolio.state_changes.select_related("actor").order_by("-changed_at", "-id")
 
 
-def heartbeat_of(portfolio: Portfolio, scope: str = CheckScope.RISK) -> Heartbeat | None:
+def heartbeat_of(portfolio: Portfolio, scope: str = "risk") -> Heartbeat | None:
     """The last finished check; None when there never was one."""
     return portfolio.heartbeats.filter(scope=scope).first()
 

@@ -108,9 +108,9 @@ class SizingPreview(APIView):
             )
         except OutsideCalendar as problem:
             raise Unprocessable("SESSION_CLOSED", str(problem)) from problem
-        problem = unusable(preview)
-        if problem:
-            raise Unprocessable(*problem, field="contract")
+        if refusal := unusable(preview):
+            code, sentence = refusal
+            raise Unprocessable(code, sentence, "contract")
         return Response(preview)
 
 
@@ -126,7 +126,7 @@ class Contracts(APIView):
 
     def get(self, request: Request, slug: str) -> Response:
         portfolio = portfolio_or_404(request.user, slug)
-        expiration = request.query_params.get("expiration") or None
+        expiration = request.query_params.get("expiration", "")
         try:
             day = date.fromisoformat(expiration) if expiration else None
         except ValueError:

@@ -88,9 +88,11 @@ def _answer(portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, An
         payoff=asked["payoff"],
     )
     try:
-        return {"preview": preview_size(portfolio=portfolio, request=request, now=now), "problems": []}
+        preview = preview_size(portfolio=portfolio, request=request, now=now)
     except OutsideCalendar as problem:
         return {"preview": None, "problems": [str(problem)]}
+    underlying = asked["contract"].underlying
+    return {"preview": preview, "problems": [], "closes_alias": underlying.closes_alias_label, "underlying": underlying}
 
 
 def _chain(portfolio: Portfolio, request: HttpRequest, now: datetime) -> dict[str, Any]:

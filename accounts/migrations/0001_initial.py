@@ -343,7 +343,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='riskprofilerevision',
-            constraint=models.CheckConstraint(condition=models.Q(('fundamentals_max_age_days__gte', Decimal('1')), ('fundamentals_max_age_days__lte', Decimal('1000'))), name='revision_fundamentals_max_age_days_bounds', violation_error_message='Oldest usable fundamentals must be between 1 days and 1,000 days.'),
+            constraint=models.CheckConstraint(condition=models.Q(('fundamentals_max_age_days__gte', Decimal('1')), ('fundamentals_max_age_days__lte', Decimal('1000'))), name='revision_fundamentals_max_age_days_bounds', violation_error_message='Oldest usable fundamentals must be between 1 day and 1,000 days.'),
         ),
         migrations.AddConstraint(
             model_name='riskprofilerevision',

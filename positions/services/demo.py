@@ -1,8 +1,8 @@
 """The demo: two portfolios in recorded markets, made when a database has no portfolio yet.
 
 Smart-0DTE starts with $60,000 on 2021-01-04 in SPXW options that expire that day; Mag7-7DTE starts with $100,000 on
-2015-12-23 in GOOG weeklies. Quotes, trades, open interest, closes and VIX are recordings; fundamentals are illustrative
-and labelled. What a recording lacks is either refused, as in life, or waived by a parameter whose revision says so.
+2015-12-24, a half-day, in GOOG weeklies of the 31st. Quotes, trades, open interest, closes and VIX are recordings;
+fundamentals are illustrative and labelled. What a recording lacks is either refused, as in life, or waived by a parameter whose revision says so.
 """
 
 import secrets
@@ -21,8 +21,8 @@ from accounts.defaults import MAG7_7DTE, SMART_0DTE
 from accounts.models import RiskProfile, System, User
 from accounts.services import RISK_MANAGERS, create_profile, ensure_groups, revise_profile
 from positions import recorded
-from positions.market.calendar import new_york_instant
-from positions.models import ClockKind, Instrument, Mode, Portfolio
+from positions.market.calendar import new_york_date, new_york_instant
+from positions.models import Instrument, Mode, Portfolio
 from positions.services.imports import index, options, underlying
 from positions.services.imports.run import ImportReport, Kind, import_file
 from positions.services.imports.sessions import Sessions, read_overrides
@@ -30,7 +30,12 @@ from positions.services.portfolio import ClockSetting, create_portfolio
 
 USERNAME = "demo"
 DEMO_LOCK = 0x64656D6F  # any number of our own: of several first starts at once, one makes the demo
-STARTS_AT = time(10, 0)  # New York: the volume gate has begun
+# Where each recording starts: minutes in which one of its contracts passes every gate, so that a newcomer sees both an
+# approved bet and refused ones. The weeklies of 2015-12-31 are recorded on 2015-12-24 only.
+STARTS_AT = {
+    SMART_0DTE: new_york_instant(date(2021, 1, 4), time(10, 8)),
+    MAG7_7DTE: new_york_instant(date(2015, 12, 24), time(9, 38)),
+}
 CLOSES_ALIAS_LABEL = "closes of GOOGL (class A) read for GOOG (class C)"
 
 
@@ -95,7 +100,7 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
             cash=Decimal(60_000),
             mode=Mode.PAPER,
             now=now,
-            clock=_recorded_clock(date(2021, 1, 4), date(2021, 1, 4), time(16), "SPXW"),
+            clock=_recorded_clock(SMART_0DTE, time(16), "SPXW"),
             quote_source=recorded.OPTIONS_SOURCE,
             is_demo=True,
         ),
@@ -108,7 +113,7 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
             cash=Decimal(100_000),
             mode=Mode.PAPER,
             now=now,
-            clock=_recorded_clock(date(2015, 12, 23), date(2015, 12, 24), time(13), "GOOG weeklies"),
+            clock=_recorded_clock(MAG7_7DTE, time(13), "GOOG weeklies"),
             quote_source=recorded.OPTIONS_SOURCE,
             is_demo=True,
         ),
@@ -169,11 +174,13 @@ def _create_profiles(now: datetime) -> tuple[RiskProfile, RiskProfile]:
     return zero, seven
 
 
-def _recorded_clock(first: date, last: date, closes: time, what: str) -> ClockSetting:
-    """Market time from 10:00 of the first day to the close of the last, second by second."""
+def _recorded_clock(system: str, closes: time, what: str) -> ClockSetting:
+    """Market time from the recording's start to that day's close, second by second."""
+    starts_at = STARTS_AT[system]
+    day = new_york_date(starts_at)
     return ClockSetting(
-        kind=ClockKind.RECORDED,
-        market_started_at=new_york_instant(first, STARTS_AT),
-        market_ends_at=new_york_instant(last, closes),
-        label=f"Demo: recorded market of {first} ({what}), replayed from {STARTS_AT:%H:%M}",
+        kind="recorded",
+        market_started_at=starts_at,
+        market_ends_at=new_york_instant(day, closes),
+        label=f"Demo: recorded market of {day} ({what})",
     )

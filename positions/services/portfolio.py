@@ -10,9 +10,8 @@ from django.db.models import F
 
 from accounts.models import RiskProfile, User
 from positions.market.calendar import new_york_date
-from positions.market.clock import market_now
+from positions.market.clock import LIVE, market_now
 from positions.models import (
-    Broker,
     CashKind,
     CashMovement,
     ClockKind,
@@ -31,7 +30,7 @@ SYSTEM_NAME = "betsizing"
 class ClockSetting:
     """Which market time a new portfolio lives in. A live clock needs no more; the others have a start and a label."""
 
-    kind: str = ClockKind.LIVE
+    kind: str = LIVE
     market_started_at: datetime | None = None
     market_ends_at: datetime | None = None
     speed: Decimal = Decimal(1)
@@ -53,7 +52,7 @@ def create_portfolio(
     mode: str,
     now: datetime,
     clock: ClockSetting = LIVE_CLOCK,
-    broker: str = Broker.PAPER,
+    broker: str = "paper",
     quote_source: str = "",
     is_demo: bool = False,
     actor: User | None = None,

@@ -66,7 +66,7 @@ def whole_contracts(dollars: FloatColumn, contract_cost: Number) -> FloatColumn:
     return guess + at_least(dollars, (guess + 1.0) * contract_cost)
 
 
-def contracts_reaching(dollars: Number, contract_cost: Number) -> FloatColumn:
+def contracts_reaching(dollars: FloatColumn, contract_cost: Number) -> FloatColumn:
     """The fewest whole contracts worth at least `dollars`: the smallest n with n x cost >= dollars."""
     count = whole_contracts(dollars, contract_cost)
     return count + ~at_least(count * contract_cost, dollars)

@@ -38,7 +38,7 @@ class Door:
         number never passes."""
         values = np.array(inputs)
         usable = (values >= self._lowest) & (values <= self._highest)
-        return Checked(self.fields, values, usable, usable.all(axis=0))
+        return Checked(self.fields, values, usable, np.logical_and.reduce(usable))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ class Sizing:
                 names[np.broadcast_to(changed, names.shape)] = name
         refused = self.refusal != codes.NONE
         names[refused] = codes.NAMES[self.refusal[refused]]
-        return names.tolist()  # type: ignore[no-any-return]
+        return names.tolist()
 
     def explain(self, row: int, gates: Verdicts | None = None) -> dict[str, Any]:
         """One row's trace as plain data: dollars before and after each rule, every block and gate with its limit.

@@ -25,8 +25,9 @@ from positions.market_selectors import (
     underlying_prices,
 )
 from positions.models import EarningsDate, Fundamental, Instrument, Portfolio, Position
-from riskengine.calculators import correlation, exposure, fundamentals
+from riskengine.calculators import correlation, exposure
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
+from riskengine.calculators.fundamentals import Fundamentals, Score, score_book
 from riskengine.calculators.limits import Limits
 from riskengine.loading import account, market, pricing
 from riskengine.loading.limits import limits_of
@@ -50,6 +51,7 @@ class Situation:
     vix: VixLevel | None
     spy: float
     spy_source: str
+    spot_max_age: timedelta
     opening_intents: int
 
     @property
@@ -81,7 +83,9 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
     limits = limits_of(numbers_of(revision), ladders_of(revision))
     live = portfolio.clock.kind == "live"
     vix = (live_vix if live else recorded_vix)(at, index=revision.volatility_index)
-    spy, spy_source = _spy(portfolio.quote_source, at)
+    oldest = limits.quote_max_age_seconds if live else limits.recorded_quote_max_age_seconds
+    spot_max_age = timedelta(seconds=float(oldest))
+    spy, spy_source = _spy(portfolio.quote_source, at, spot_max_age)
     held = account.load(portfolio, session=session, at=at, limits=limits)
     return Situation(
         portfolio=portfolio,
@@ -92,10 +96,11 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
         session=session,
         is_open=session.contains(at),
         account=held,
-        book=_book(held.held, pricing.price(held.held.quotes, portfolio.quote_source, calendar, at), spy),
+        book=_book(held.held, pricing.price(held.held.quotes, portfolio.quote_source, calendar, at, spot_max_age), spy),
         vix=vix,
         spy=spy,
         spy_source=spy_source,
+        spot_max_age=spot_max_age,
         opening_intents=portfolio.decisions.filter(
             intent="open", decided_at__gt=at - timedelta(seconds=float(limits.opening_intents_window_seconds))
         ).count(),
@@ -117,11 +122,11 @@ def _book(held: account.Held, priced: pricing.Priced, spy: float) -> exposure.Sh
     )
 
 
-def _spy(source: str, at: datetime) -> tuple[float, str]:
-    """SPY's price and where it comes from: its own bar, else SPX / 10 (A-14)."""
+def _spy(source: str, at: datetime, max_age: timedelta) -> tuple[float, str]:
+    """SPY's price and where it comes from: its own bar, else SPX / 10 (A-14). NaN when both are stale."""
     ids = dict(Instrument.objects.filter(symbol__in=SPY_PRICES).values_list("symbol", "id"))
     prices = underlying_prices(list(ids.values()), source=source, now=at)
-    spy, spx = (pricing.known(prices.get(ids.get(symbol, 0))) for symbol in SPY_PRICES)
+    spy, spx = (pricing.known(prices.get(ids.get(symbol, 0)), at, max_age) for symbol in SPY_PRICES)
     price = float(exposure.spy_price(np.array([spy]), np.array([spx]))[0])
     return price, "SPY" if spy > 0 else "SPX / 10"
 
@@ -140,8 +145,8 @@ class Candidates:
     correlation_known: BoolColumn
     pair_row: IntColumn
     pair_correlation: FloatColumn
-    fundamentals: fundamentals.Fundamentals
-    score: fundamentals.Score
+    fundamentals: Fundamentals
+    score: Score
     fundamentals_rows: dict[int, Fundamental]
     closes_labels: dict[int, str]
     earnings_before_expiry: BoolColumn
@@ -151,7 +156,9 @@ class Candidates:
 def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Candidates:
     """Columns for these contracts, in their order."""
     quotes = market.quotes(rows, at=situation.at)
-    priced = pricing.price(quotes, situation.portfolio.quote_source, situation.calendar, situation.at)
+    priced = pricing.price(
+        quotes, situation.portfolio.quote_source, situation.calendar, situation.at, situation.spot_max_age
+    )
     figures = fundamentals_at(sorted({row.underlying_id for row in rows}), on=situation.session.day)
     book = _fundamentals(rows, figures, situation)
     risk, known, pair_row, pair_rho, labels = _correlations(situation, rows)
@@ -164,7 +171,7 @@ def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Can
         pair_row=pair_row,
         pair_correlation=pair_rho,
         fundamentals=book,
-        score=fundamentals.score_book(book, situation.limits),
+        score=score_book(book, situation.limits),
         fundamentals_rows=figures,
         closes_labels=labels,
         earnings_before_expiry=_earnings(situation, rows),
@@ -174,10 +181,10 @@ def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Can
 
 def _fundamentals(
     rows: Sequence[QuotedContract], figures: dict[int, Fundamental], situation: Situation
-) -> fundamentals.Fundamentals:
+) -> Fundamentals:
     found = [figures.get(row.underlying_id) for row in rows]
     age = [None if each is None else (situation.session.day - each.as_of_on).days for each in found]
-    return fundamentals.Fundamentals(
+    return Fundamentals(
         earnings_surprise=market.column([each and each.earnings_surprise_percent for each in found]),
         buy_ratings=market.column([each and each.analyst_buy_percent for each in found]),
         sell_ratings=market.column([each and each.analyst_sell_percent for each in found]),

@@ -1,7 +1,7 @@
 """Underlying prices, implied volatility and Greeks of quoted contracts, on one year clock (A-14)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -26,11 +26,12 @@ class Priced:
     prices: dict[int, UnderlyingPrice]
 
 
-def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime) -> Priced:
-    """Price every contract as of market time `at`, in one statement."""
+def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime, max_age: timedelta) -> Priced:
+    """Price every contract as of market time `at`, in one statement. An underlying price older than `max_age` is not
+    known: Greeks of yesterday's price would let through what today's refuses."""
     underlyings = sorted({row.underlying_id for row in quotes.rows})
     prices = underlying_prices(underlyings, source=source, now=at) if underlyings else {}
-    spot = np.array([known(prices.get(row.underlying_id)) for row in quotes.rows], np.float64)
+    spot = np.array([known(prices.get(row.underlying_id), at, max_age) for row in quotes.rows], np.float64)
     closes = {row.expires_on: calendar.session(row.expires_on) for row in quotes.rows}
     seconds = market.column(
         [(s.closes_at - at).total_seconds() if (s := closes[row.expires_on]) else None for row in quotes.rows]
@@ -40,6 +41,6 @@ def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime) 
     return Priced(spot, seconds, volatility, found, prices)
 
 
-def known(found: UnderlyingPrice | None) -> float:
-    """The price as float64, NaN where there is none."""
-    return float(found.price) if found else np.nan
+def known(found: UnderlyingPrice | None, at: datetime, max_age: timedelta) -> float:
+    """The price as float64, NaN where there is none or it is stale."""
+    return float(found.price) if found and at - found.known_at <= max_age else np.nan

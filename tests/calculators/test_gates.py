@@ -89,7 +89,7 @@ def refused_by(system: str, changes: dict[str, Any], limits: Limits) -> list[str
 
 def assert_sentences(verdicts: Verdicts) -> None:
     """Every refusal says why in a finished sentence."""
-    for verdict in trace.describe_verdicts(verdicts, 0):
+    for verdict in trace.at_row([], [verdicts], {}, 0).verdicts[0]:
         if not verdict["passed"]:
             assert verdict["sentence"]
             assert "{" not in verdict["sentence"]

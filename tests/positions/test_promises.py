@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 
 from positions.models import (
+    LIVE,
     EquitySnapshot,
     OptionQuote,
     OrderEvent,
@@ -25,6 +26,7 @@ from positions.models import (
     Side,
     SliceState,
 )
+from positions.querysets import LIVE_ORDER_STATUSES
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -357,6 +359,10 @@ def test_state_changes_lead_to_another_state_and_have_a_reason():
         portfolio.state_changes.create(
             from_state="ACTIVE", to_state="HALTED", changed_at=factories.NOW, actor_name="x", cause="x", reason=""
         )
+
+
+def test_queries_and_constraints_mean_the_same_by_a_live_order():
+    assert tuple(LIVE) == LIVE_ORDER_STATUSES
 
 
 def test_words_that_code_relies_on_are_held_by_the_database(held):

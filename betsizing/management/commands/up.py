@@ -63,7 +63,9 @@ def prepare_database() -> None:
         cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
         try:
             call_command("migrate", verbosity=0, interactive=False)
-            if not get_user_model().objects.exists():
+            if get_user_model().objects.exists():
+                call_command("restart_recordings")
+            else:
                 call_command("load_demo")
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])

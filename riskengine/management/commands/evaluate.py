@@ -8,7 +8,7 @@ from riskengine.services.decide.evaluate.run import KINDS, evaluate, listing
 
 class Command(BaseCommand):
     help = "Run a calculator over JSON lines: one object in, one out, in order. Needs no database."
-    requires_system_checks: list[str] = []  # type: ignore[assignment]  # a batch tool in a pipe: start at once
+    requires_system_checks: list[str] = []  # a batch tool in a pipe: start at once
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("kind", nargs="?", help=", ".join(KINDS))

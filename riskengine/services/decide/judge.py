@@ -12,7 +12,7 @@ from accounts.defaults import SMART_0DTE
 from positions.market.calendar import new_york
 from positions.models import Mode, State
 from riskengine.calculators import codes, gates, sizing_0dte, sizing_7dte, stops, take_profit
-from riskengine.calculators.columns import FloatColumn, above
+from riskengine.calculators.columns import BoolColumn, FloatColumn, Steps, above
 from riskengine.calculators.rules import CodeColumn, Verdicts
 from riskengine.calculators.sizing import Sizing
 from riskengine.loading.candidates import Candidates, Situation
@@ -154,7 +154,7 @@ def _targets(
     if situation.portfolio.system == SMART_0DTE:
         hour = np.full(n, new_york(situation.at).hour, np.int64)
         regime = take_profit.regime(hour)
-        ladders = (limits.take_profit_morning, limits.take_profit_midday, limits.take_profit_late)
+        ladders: tuple[Steps, ...] = (limits.take_profit_morning, limits.take_profit_midday, limits.take_profit_late)
         to_close = np.nan_to_num(candidates.priced.seconds, nan=-1.0).astype(np.int64)
         decay = take_profit.time_decay(to_close, np.zeros(n, np.int64), limits.time_factor, limits.elapsed_factor)
     else:
@@ -197,17 +197,20 @@ def _market(
     portfolio, quotes, n = situation.portfolio, candidates.quotes, len(contracts)
     basis = sizing.amounts.get("basis", sizing.amounts.get("portfolio_value"))
 
-    def each(value: float | bool) -> FloatColumn:
-        return np.full(n, value)
+    def each(value: float) -> FloatColumn:
+        return np.full(n, value, np.float64)
+
+    def flag(value: bool) -> BoolColumn:
+        return np.full(n, value, np.bool_)
 
     return gates.Market(
-        active=each(portfolio.state == State.ACTIVE),
-        mode_on=each(portfolio.mode != Mode.OFF),
-        permitted=each(True),
-        confirmed=each(False),
+        active=flag(portfolio.state == State.ACTIVE),
+        mode_on=flag(portfolio.mode != Mode.OFF),
+        permitted=flag(True),
+        confirmed=flag(False),
         opening_intents=each(float(situation.opening_intents)),
         cooldown_minutes_left=candidates.cooldown_minutes_left,
-        session_open=each(situation.is_open),
+        session_open=flag(situation.is_open),
         minutes_since_open=each(situation.minutes_since_open),
         minutes_to_forced_close=each(situation.minutes_to_forced_close),
         expiration_days=candidates.days,

@@ -124,4 +124,12 @@ function wire() {
   }, REFRESH_MS);
 }
 
+/* Move only the chain, never the page. */
+function showPicked() {
+  const row = chain.querySelector(".is-picked");
+  const scroll = chain.querySelector(".chain-scroll");
+  if (row && scroll) scroll.scrollTop = row.offsetTop - scroll.clientHeight / 2;
+}
+
 wire();
+showPicked();

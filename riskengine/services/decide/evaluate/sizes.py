@@ -162,15 +162,21 @@ def _judge_0dte(lines: Sequence[Line], limits: Limits) -> list[Result]:
 def _refuse_unusable(sizing: Sizing, usable: np.ndarray) -> Sizing:
     if usable.all():
         return sizing
-    refusal = np.where(usable, sizing.refusal, np.int16(codes.INDEX["INVALID_INPUT"]))
-    zero = {name: np.where(usable, getattr(sizing, name), 0) for name in ("contracts", "dollars", "formula_dollars")}
-    unknown = {name: np.where(usable, getattr(sizing, name), np.nan) for name in ("asked", "multiplier")}
-    return replace(sizing, refusal=refusal, floor_lifted=sizing.floor_lifted & usable, **zero, **unknown)
+    return replace(
+        sizing,
+        refusal=np.where(usable, sizing.refusal, np.int16(codes.INDEX["INVALID_INPUT"])),
+        contracts=np.where(usable, sizing.contracts, 0),
+        dollars=np.where(usable, sizing.dollars, 0.0),
+        formula_dollars=np.where(usable, sizing.formula_dollars, 0.0),
+        asked=np.where(usable, sizing.asked, np.nan),
+        multiplier=np.where(usable, sizing.multiplier, np.nan),
+        floor_lifted=sizing.floor_lifted & usable,
+    )
 
 
 def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Verdicts, limits: Limits) -> list[Result]:
     first = codes.names(np.where(sizing.refusal != codes.NONE, sizing.refusal, judged.first_failed()))
-    passed = judged.passes.all(axis=0).tolist()
+    passed: list[bool] = judged.passes.all(axis=0).tolist()  # type: ignore[assignment]
     advised = advice.advise(_bets_0dte(lines, sizing, limits), limits)
     binding = sizing.bindings()
     formula, dollars = sizing.formula_dollars.tolist(), sizing.dollars.tolist()
