@@ -234,6 +234,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+UNFOLD = {
+    "SITE_TITLE": "betsizing",
+    "SITE_HEADER": "betsizing",
+    "SITE_SUBHEADER": "Risk parameters and records",
+    "SITE_URL": "/",
+    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+}
+
 # ---- Language, time, static files ----
 
 LANGUAGE_CODE = "en-us"

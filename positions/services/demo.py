@@ -2,7 +2,8 @@
 
 Smart-0DTE starts with $60,000 on 2021-01-04 in SPXW options that expire that day; Mag7-7DTE starts with $100,000 on
 2015-12-24, a half-day, in GOOG weeklies of the 31st. Quotes, trades, open interest, closes and VIX are recordings;
-fundamentals are illustrative and labelled. What a recording lacks is either refused, as in life, or waived by a parameter whose revision says so.
+fundamentals are illustrative and labelled. What a recording lacks is either refused, as in life, or waived by a
+parameter whose revision says so.
 """
 
 import secrets

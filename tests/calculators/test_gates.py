@@ -334,9 +334,10 @@ def test_limits_may_differ_from_row_to_row() -> None:
 
 def test_every_code_has_a_sentence_that_formats() -> None:
     for code in codes.CODES[1:]:
-        said = code.sentence.format(field="vix", saw="1", limit="2", unit="USD")
-        assert said.endswith(".")
-        assert "{" not in said
+        for text in filter(None, (code.sentence, code.unknown)):
+            said = text.format(field="vix", saw="1", limit="2", unit="USD")
+            assert said.endswith(".")
+            assert "{" not in said
 
 
 def test_every_rule_that_refuses_names_a_code() -> None:

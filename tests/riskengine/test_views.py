@@ -1,5 +1,6 @@
 """The ticket's pages without a browser: who may see them, what they answer, what they say when they cannot."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -89,7 +90,7 @@ def test_nothing_is_sized_by_post(client: Client, address: str) -> None:
 def test_the_page_answers_the_whole_question_in_its_address(client: Client) -> None:
     page = client.get(SIZE, {"contract": CALL, "confidence": "0.70"}).content.decode()
     assert "Buy 4 at 34.60: $13,840, 23.1% of the account." in page
-    assert "all 36 pass" in page.replace("\n", " ")
+    assert re.search(r"✓ all \d+ pass", page)
     for section in ("Why exactly this many", "What it can cost", "Targets and stop now", "What went in", "W1"):
         assert section in page
 
@@ -170,7 +171,7 @@ def test_the_users_odds_are_compared_with_kelly(client: Client) -> None:
     asked = {"contract": CALL, "confidence": "0.7", "win_probability": "0.55", "payoff": "1"}
     page = client.get(ANSWER, asked).content.decode()
     assert "By your odds full Kelly is 10.0% of the account; this bet is 2.3 times that." in page
-    assert "Kelly is" not in client.get(ANSWER, {"contract": CALL, "confidence": "0.7"}).content.decode()
+    assert "By your odds" not in client.get(ANSWER, {"contract": CALL, "confidence": "0.7"}).content.decode()
 
 
 def test_closes_read_from_another_class_are_labelled(client: Client) -> None:

@@ -200,7 +200,7 @@ def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Verdicts, limit
             "advice": advised[i],
         }
         if line.get("trace"):
-            result["trace"] = sizing.explain(i, judged if sizing.checked.valid[i] else None)
+            result["trace"] = sizing.explain(i, None if first[i] == "INVALID_INPUT" else judged)
         results.append(result)
     return results
 

@@ -1,0 +1,99 @@
+"""A browser and a server with a few recorded minutes, in a database of their own: what a page commits stays there."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser import market
+from tests.conftest import TEMPLATE_LOCK, clone, drop, maintenance, migrated_template, use
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="package")
+def site(
+    chromium_path: str,
+    django_db_setup: None,
+    django_db_blocker: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The address of a running product with the demo's slices."""
+    usual, own = settings.DATABASES["default"]["NAME"], f"test_{os.getpid()}_pages"
+    with django_db_blocker.unblock():
+        with maintenance() as sql:
+            sql.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+            clone(sql, migrated_template(sql), own)
+        use(own)
+        market.load(tmp_path_factory.mktemp("recordings"), timezone.now())
+        server = LiveServer("127.0.0.1")
+        yield server.url
+        server.stop()
+        use(usual)
+        with maintenance() as sql:
+            drop(sql, own)
+
+
+@pytest.fixture(scope="package")
+def chromium(site: str, chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def signed_in(chromium: Browser, site: str) -> object:
+    """The cookies of the demo user."""
+    context = chromium.new_context(base_url=site)
+    page = context.new_page()
+    page.goto("/accounts/sign-in/")
+    page.get_by_label("User name").fill("demo")
+    page.get_by_label("Password").fill(market.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("/portfolios/"))
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+Visit = Callable[..., AbstractContextManager[Page]]
+
+
+@pytest.fixture
+def visit(chromium: Browser, site: str, signed_in: object) -> Visit:
+    """`with visit("/path/") as page:` opens a page and fails on anything the browser complained about."""
+
+    @contextmanager
+    def open_page(path: str, *, complaints: int = 0, stranger: bool = False, **options: object) -> Iterator[Page]:
+        cookies = None if stranger else signed_in
+        context: BrowserContext = chromium.new_context(base_url=site, storage_state=cookies, **options)
+        page = context.new_page()
+        heard: list[str] = []
+        page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.goto(path)
+        try:
+            yield page
+            assert len(heard) == complaints, heard
+        finally:
+            context.close()
+
+    return open_page
+
+
