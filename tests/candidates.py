@@ -19,7 +19,7 @@ ROUND_PRICES = [
 CFG_0DTE: Sequence[Mapping[str, Any]] = (
     {},
     {"below_minimum_policy": "refuse"},
-    {"enforce_day_budget": True},
+    {"enforce_day_budget": True, "max_daily_loss": "0.06"},
     {"max_position_size": "0.30"},
     {"max_position_size": "0.10"},
     {"min_position_dollars": "13000"},

@@ -12,7 +12,7 @@ import numpy as np
 
 from accounts.models import RiskProfileRevision
 from accounts.selectors import ladders_of, latest_revision, numbers_of
-from positions.market.calendar import Calendar, Session, days_to_expiration, new_york_date
+from positions.market.calendar import Calendar, OutsideCalendar, Session, days_to_expiration, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import (
     QuotedContract,
@@ -77,7 +77,10 @@ class Situation:
 def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
     """Read the portfolio's situation at wall time `now`. OutsideCalendar when its market time has no session table."""
     at = market_now(portfolio.clock, now)
-    calendar = calendar_around(at)
+    try:
+        calendar = calendar_around(at)
+    except ValueError as empty:  # no session was ever imported: the same remedy as a table that is too short
+        raise OutsideCalendar(str(empty)) from empty
     session = calendar.on_or_before(new_york_date(at))
     revision = latest_revision(portfolio.profile)
     limits = limits_of(numbers_of(revision), ladders_of(revision))

@@ -1,11 +1,11 @@
 """Underlying prices, implied volatility and Greeks of quoted contracts, on one year clock (A-14)."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from positions.market.calendar import Calendar
+from positions.market.calendar import Calendar, OutsideCalendar, new_york_date
 from positions.market_selectors import UnderlyingPrice, underlying_prices
 from riskengine.calculators import greeks
 from riskengine.calculators.columns import FloatColumn
@@ -32,13 +32,21 @@ def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime, 
     underlyings = sorted({row.underlying_id for row in quotes.rows})
     prices = underlying_prices(underlyings, source=source, now=at) if underlyings else {}
     spot = np.array([known(prices.get(row.underlying_id), at, max_age) for row in quotes.rows], np.float64)
-    closes = {row.expires_on: calendar.session(row.expires_on) for row in quotes.rows}
-    seconds = market.column(
-        [(s.closes_at - at).total_seconds() if (s := closes[row.expires_on]) else None for row in quotes.rows]
-    )
+    seconds = market.column([_seconds_to_expiry(row.expires_on, calendar, at) for row in quotes.rows])
     volatility = greeks.implied_volatility(quotes.mid, spot, quotes.strike, seconds, RATE, DIVIDEND_YIELD, quotes.call)
     found = greeks.greeks(spot, quotes.strike, seconds, volatility, RATE, DIVIDEND_YIELD, quotes.call)
     return Priced(spot, seconds, volatility, found, prices)
+
+
+def _seconds_to_expiry(expires_on: date, calendar: Calendar, at: datetime) -> float | None:
+    """Seconds to the close of the expiration's session, negative after it; None when the calendar does not reach it."""
+    if expires_on < new_york_date(at):
+        return -1.0
+    try:
+        session = calendar.session(expires_on)
+    except OutsideCalendar:
+        return None
+    return None if session is None else (session.closes_at - at).total_seconds()
 
 
 def known(found: UnderlyingPrice | None, at: datetime, max_age: timedelta) -> float:
