@@ -6,6 +6,9 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import ProgrammingError
+
+UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
 
 
 def main() -> None:
@@ -14,6 +17,10 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"betsizing: {error}")  # the sentence is for a person; a traceback through Django would bury it
+    except ProgrammingError as error:
+        if getattr(error.__cause__, "pgcode", "") != UNDEFINED_TABLE:
+            raise
+        sys.exit("betsizing: the database has no tables yet, or older ones. Make them: manage.py migrate (or ./run).")
     except KeyboardInterrupt:
         sys.exit(130)  # as shells report it
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+from django.db.models import Count, Q
 
 from accounts.models import RiskProfileRevision
 from accounts.selectors import ladders_of, latest_revision, numbers_of
@@ -35,6 +36,14 @@ from riskengine.loading.limits import limits_of
 SPY_PRICES = ("SPY", "SPX")
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The portfolio's own closed trades: how many, and how many of them won after fees."""
+
+    trades: int
+    wins: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:
     """What holds for every contract: portfolio, parameters, market time, session, account, VIX, SPY's price."""
@@ -53,6 +62,7 @@ class Situation:
     spy_source: str
     spot_max_age: timedelta
     opening_intents: int
+    record: "Record"
 
     @property
     def live(self) -> bool:
@@ -107,7 +117,14 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
         opening_intents=portfolio.decisions.filter(
             intent="open", decided_at__gt=at - timedelta(seconds=float(limits.opening_intents_window_seconds))
         ).count(),
+        record=_record(portfolio),
     )
+
+
+def _record(portfolio: Portfolio) -> Record:
+    closed = Position.objects.filter(portfolio=portfolio, status="closed")
+    found = closed.aggregate(trades=Count("pk"), wins=Count("pk", filter=Q(realised_pnl__gt=0)))
+    return Record(**found)
 
 
 def _book(held: account.Held, priced: pricing.Priced, spy: float) -> exposure.ShareEquivalents:

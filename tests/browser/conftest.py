@@ -95,5 +95,3 @@ def visit(chromium: Browser, site: str, signed_in: object) -> Visit:
             context.close()
 
     return open_page
-
-

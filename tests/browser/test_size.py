@@ -155,7 +155,10 @@ def test_nothing_reaches_beyond_the_window(visit: Visit, path: str, width: int) 
 
 
 CONTRAST = """() => {
-  const channel = (value) => { value /= 255; return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4; };
+  const channel = (value) => {
+    const share = value / 255;
+    return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  };
   const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
   const ground = (element) => {
@@ -168,8 +171,8 @@ CONTRAST = """() => {
   for (const element of document.querySelectorAll("body *")) {
     const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
     if (!text || element.closest(".unseen, svg, dialog, script, .skip") || !element.getClientRects().length) continue;
-    const [high, low] = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))].sort((a, b) => b - a);
-    const ratio = (high + 0.05) / (low + 0.05);
+    const pair = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))];
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
     if (ratio < 4.5) poor.push([element.className, element.textContent.trim().slice(0, 30), ratio.toFixed(2)]);
   }
   return poor;

@@ -140,7 +140,10 @@ def test_a_symbol_is_read_in_every_form(client: Client, contract: str) -> None:
         ({"confidence": "<b>"}, "Confidence must be a number from 0 to 1; you entered &lt;b&gt;."),
         ({"confidence": ""}, "Confidence must be a number from 0 to 1."),
         ({}, "Confidence must be a number from 0 to 1."),
-        ({"confidence": "0.7", "win_probability": "2"}, "Chance of winning must be a number from 0 to 1; you entered 2."),
+        (
+            {"confidence": "0.7", "win_probability": "2"},
+            "Chance of winning must be a number from 0 to 1; you entered 2.",
+        ),
         ({"confidence": "0.7", "payoff": "0"}, "Payoff must be a number from 0.01 to 100; you entered 0."),
         ({"confidence": "0.7", "contract": "SPXW"}, "is not an OCC option symbol"),
         ({"confidence": "0.7", "contract": "SPXW210104C09999000"}, "is not among the contracts"),

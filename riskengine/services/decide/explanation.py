@@ -1,17 +1,13 @@
 """The answer in words and plain data: one shape for page, API and command line (SPEC 7.1)."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from accounts.defaults import MAG7_7DTE, PARAMETERS, SMART_0DTE
-from riskengine.calculators import advice, codes, kelly, take_profit, trace, wording
-from riskengine.calculators.columns import FloatColumn
-from riskengine.calculators.consequences import Consequences, consequences
-from riskengine.calculators.exposure import gap_to_zero
-from riskengine.services.decide import inputs
+from riskengine.calculators import codes, take_profit, trace, wording
+from riskengine.services.decide import cautions, costs, inputs
 from riskengine.services.decide.judge import UNUSABLE_QUOTE, Judged
 
 if TYPE_CHECKING:
@@ -43,7 +39,7 @@ def explain(
     """Row i of a judgement, explained."""
     situation = judged.situation
     quote = judged.candidates.quotes.rows[i]
-    costs = _consequences(judged)
+    consequences = costs.consequences_of(judged)
     explained = judged.sizing.explain(i, judged.gates)
     unusable = judged.unusable[i] != codes.NONE
     return {
@@ -62,10 +58,10 @@ def explain(
         "answer": _answer(judged, i, explained),
         "inputs": inputs.used(judged, i),
         "trace": explained,
-        "costs": [] if unusable else _costs(judged, costs, i),
-        "kelly": _kelly(judged, i, request),
+        "costs": [] if unusable else costs.rows(judged, consequences, i),
+        "kelly": cautions.kelly_for(judged, i, request),
         "targets": None if unusable else _targets(judged, i),
-        "advice": [] if unusable else _advice(judged, costs, i, request),
+        "advice": [] if unusable else cautions.advice_for(judged, consequences, i, request),
         "warnings": [],
         "waived": _waived(judged, i),
         "not_judged": [{"code": "HEARTBEAT_STALE", "note": "Judged when the bet is placed, not in a preview."}],
@@ -190,110 +186,7 @@ def _waived(judged: Judged, i: int) -> list[dict[str, str]]:
     return found
 
 
-# --- what it can cost -----------------------------------------------------------------------------------------------
-
-
-def _consequences(judged: Judged) -> Consequences:
-    candidates, sizing = judged.candidates, judged.sizing
-    n = len(sizing.contracts)
-    equity = np.full(n, judged.situation.account.equity_start_of_day)
-    budget = sizing.amounts.get("risk_budget", equity * judged.situation.limits.max_portfolio_risk)
-    return consequences(
-        contracts=sizing.contracts.astype(np.float64),
-        bid=candidates.quotes.bid,
-        ask=candidates.quotes.ask,
-        stop=judged.stop.stop,
-        multiplier=candidates.quotes.multiplier,
-        spot=candidates.priced.spot,
-        greeks=candidates.priced.greeks,
-        equity=equity,
-        risk_budget=budget,
-        limits=judged.situation.limits,
-    )
-
-
-def _gap(judged: Judged, extra: float) -> tuple[float, float, float]:
-    """Gap to zero of the book plus a bet worth `extra` dollars: dollars, share of equity, times the emergency limit."""
-    account, held = judged.situation.account, judged.situation.account.held
-    gap = gap_to_zero(
-        contracts=np.append(held.contracts, 1.0),
-        multiplier=np.append(held.quotes.multiplier, 1.0),
-        marked=np.append(held.mark, extra),
-        equity=np.array([account.equity]),
-        basis=np.array([account.equity_start_of_day]),
-        emergency_halt_loss=judged.situation.limits.emergency_halt_loss,
-        group=np.zeros(len(held.contracts) + 1, np.int64),
-        groups=1,
-    )
-    return float(gap.dollars[0]), float(gap.equity_fraction[0]), float(gap.emergency_multiple[0])
-
-
-def _costs(judged: Judged, costs: Consequences, i: int) -> list[dict[str, Any]]:
-    """Each consequence as code, label, dollars, share of equity and a note in words."""
-    if not judged.sizing.contracts[i]:
-        return []
-
-    def cost(code: str, name: str, dollars: float, note: str, share: float | None = None) -> dict[str, Any]:
-        share = None if share is None else inputs.known(share)
-        return {"code": code, "label": name, "dollars": inputs.known(dollars), "share_of_equity": share, "note": note}
-
-    def show(column: FloatColumn, unit: str) -> str:
-        return wording.show(inputs.known(column[i]), unit)
-
-    fee = wording.usd(float(judged.situation.limits.fee_per_contract))
-    contracts = f"{int(judged.sizing.contracts[i]):,} contracts"
-    stop = (
-        f"The stop stands at {show(judged.stop.stop, 'USD per share')}: {show(costs.day_limit_share, 'fraction')} of "
-        f"the daily limit, {show(costs.budget_multiple, 'multiple')} the risk budget. A gap can cost more."
-    )
-    zero = (
-        f"What is left, {show(costs.equity_after_total_loss, 'USD')}, would have to gain "
-        f"{show(costs.recovery_gain, 'fraction')} to make it good."
-    )
-    move = f"By delta alone: {show(costs.share_delta, 'SPY shares')} shares of the underlying."
-    exercise = f"{contracts} are {show(costs.exercise_shares, 'count')} shares of the underlying. Closed before that."
-    return [
-        cost("AT_STOP", "Loss at the stop", costs.loss_at_stop[i], stop, costs.loss_at_stop_fraction[i]),
-        cost("TOTAL_LOSS", "Total loss", costs.total_loss[i], zero, costs.total_loss_fraction[i]),
-        cost("HALF_SPREAD", "Half the spread", costs.half_spread[i], "Lost at once: bought at the ask, worth the mid."),
-        cost("FEES", "Fees, both sides", costs.fees[i], f"{fee} a contract and side."),
-        cost("ONE_PERCENT", "Underlying up 1%", costs.one_percent_move[i], move),
-        cost("THETA_HOUR", "One hour passes", costs.theta_per_hour[i], "Theta over 365 days; faster near expiry."),
-        cost("EXERCISE", "On exercise", costs.exercise_notional[i], exercise),
-        *_gaps(judged, float(costs.total_loss[i]), cost),
-    ]
-
-
-def _gaps(judged: Judged, bet: float, cost: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
-    """Gap to zero before and after this bet (A-06)."""
-    found = []
-    for code, name, extra in (("GAP_BEFORE", "Gap to zero now", 0.0), ("GAP_AFTER", "Gap to zero with this bet", bet)):
-        dollars, share, times = _gap(judged, extra)
-        note = (
-            f"If every open option went to zero: {wording.show(inputs.known(times), 'multiple')} the emergency limit. "
-            "No breaker can bound it, only the size can."
-        )
-        found.append(cost(code, name, dollars, note, share))
-    return found
-
-
-def _kelly(judged: Judged, i: int, request: "SizeRequest") -> dict[str, Any] | None:
-    full = _full_kelly(request)
-    equity = judged.situation.account.equity_start_of_day
-    if full is None:
-        return None
-    share = float(judged.sizing.dollars[i]) / equity
-    return {"fraction": full, "times": share / full if full > 0 else None}
-
-
-def _full_kelly(request: "SizeRequest") -> float | None:
-    """The user's own odds: `payoff` gained per dollar bet against the whole dollar lost."""
-    if request.win_probability is None or request.payoff is None:
-        return None
-    return float(kelly.two_outcome_fraction(float(request.win_probability), float(request.payoff), 1.0))
-
-
-# --- targets and advice ---------------------------------------------------------------------------------------------
+# --- targets ---------------------------------------------------------------------------------------------
 
 
 def _targets(judged: Judged, i: int) -> dict[str, Any] | None:
@@ -329,37 +222,6 @@ def _targets(judged: Judged, i: int) -> dict[str, Any] | None:
         "runner_contracts": int(quantity[i] - planned[i].max(initial=0, where=slices.mask[i])),
         "target_price": inputs.known(judged.stop.target[i]),
     }
-
-
-def _advice(judged: Judged, costs: Consequences, i: int, request: "SizeRequest") -> list[dict[str, str]]:
-    """W1 to W14 as far as their facts are known."""
-    situation, sizing = judged.situation, judged.sizing
-    n, steps = len(sizing.contracts), {step.rule.code: step for step in sizing.steps}
-    zero_dte = situation.portfolio.system == SMART_0DTE
-    equity = np.full(n, situation.account.equity_start_of_day)
-    known: dict[str, FloatColumn] = {
-        "dollars": sizing.dollars,
-        "equity": equity,
-        "minimum": sizing.minimum,
-        "asked": sizing.asked * sizing.minimum,
-        "day_pnl": np.full(n, situation.account.day_pnl),
-        "round_trip_cost": costs.round_trip_cost,
-        "first_target": judged.slices.threshold[:, 0] * judged.candidates.quotes.ask,
-        "risk_budget": sizing.amounts.get("risk_budget", equity * situation.limits.max_portfolio_risk),
-        "shares": costs.exercise_shares,
-        "notional": costs.exercise_notional,
-        "kelly": np.full(n, np.nan if (full := _full_kelly(request)) is None else full),
-    }
-    if zero_dte:
-        known["vix"] = np.asarray(steps["VIX"].saw)
-        known["confidence_factor"] = np.asarray(steps["CONFIDENCE"].says)
-    else:
-        rises = float(situation.limits.min_position_dollars) / float(situation.limits.min_position_size)
-        known["allocation"] = sizing.amounts["allocation"]
-        known["minimum_rises"] = np.full(n, rises)
-    shares = take_profit.shares(judged.slices)
-    known["break_even"] = advice.break_even(judged.slices.threshold, shares, judged.stop.fraction)
-    return advice.advise(advice.bets_of(n, **known), situation.limits)[i]
 
 
 def unusable(preview: dict[str, Any]) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ const announce = document.getElementById("announce");
 const search = document.getElementById("search");
 const slider = document.getElementById("confidence-slider");
 const confidence = document.getElementById("confidence");
+const clock = document.querySelector(".switcher summary time");
 const picked = form.querySelector("input[name=contract]"); // the buttons of the chain share its name
 
 const answers = new Live(answer, form.dataset.answer);
@@ -116,9 +117,10 @@ function wire() {
     ask();
   });
 
-  // Market numbers age: ask again while the page is looked at.
+  // Market numbers age: ask again while the page is looked at and its market moves.
   setInterval(() => {
-    if (document.hidden || answers.place.hasAttribute("aria-busy")) return;
+    const stands = clock && !Number(clock.dataset.speed);
+    if (document.hidden || stands || answer.hasAttribute("aria-busy")) return;
     if (picked.value) ask();
     list();
   }, REFRESH_MS);
