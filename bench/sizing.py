@@ -47,17 +47,18 @@ GATES = gates.entry_gates(sizing_0dte.SYSTEM, placing=True)
 def preview() -> dict[str, Any]:
     """Size one candidate, judge every gate of an entry, and tell the whole trace."""
     sized = sizing_0dte.size_book(CANDIDATE, ZERO)
-    account = gates.Account(
-        confidence=CANDIDATE.confidence, vix=CANDIDATE.vix, basis=sized.amounts["basis"], day_pnl=CANDIDATE.day_pnl,
-        halted=~VALID, correlation_risk=CANDIDATE.correlation_risk, symbol_positions=VALID * 0.0,
-        total_positions=VALID * 1.0, delta_after=VALID * 2100.0, gamma_after=VALID * 340.0,
-    )  # fmt: skip
+    account = gates.Account(**HELD, basis=sized.amounts["basis"])
     market = gates.Market(**FIXED, contracts=sized.contracts, dollars=sized.dollars, minimum=sized.minimum)
     judged = gates.judge_entry(account, market, ZERO, GATES, sized.checked.valid)
     return sized.explain(0, judged)
 
 
 FIXED = {name: np.array([value]) for name, value in MARKET.items()}
+HELD = {
+    "confidence": CANDIDATE.confidence, "vix": CANDIDATE.vix, "day_pnl": CANDIDATE.day_pnl, "halted": ~VALID,
+    "correlation_risk": CANDIDATE.correlation_risk, "symbol_positions": np.zeros(1), "total_positions": np.ones(1),
+    "delta_after": np.array([2100.0]), "gamma_after": np.array([340.0]),
+}  # fmt: skip
 
 
 def zero_book(rows: int, rng: np.random.Generator) -> sizing_0dte.Book:

@@ -90,7 +90,6 @@ function wire() {
     const field = event.target;
     if (field === slider) confidence.value = Number(slider.value).toFixed(2);
     if (field === confidence && confidence.value !== "" && Number.isFinite(Number(confidence.value))) slider.value = confidence.value;
-    if (field.name === "q") for (const day of chain.querySelectorAll("input[name=expiration]")) day.checked = false;
     if (field.name === "q" || field.name === "expiration") listSoon();
     else if (field === slider || field.form === form) {
       answer.setAttribute("aria-busy", "true");
