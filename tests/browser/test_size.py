@@ -39,6 +39,13 @@ def test_by_keyboard_alone_from_search_to_answer(visit: Visit) -> None:
         assert f"contract={CALL}" in page.url
 
 
+def test_enter_picks_what_the_search_finds_not_what_it_found_before(visit: Visit) -> None:
+    with visit(SIZE) as page:
+        page.get_by_role("searchbox").fill("3800 P")
+        page.keyboard.press("Enter")
+        expect(page.locator(".about")).to_contain_text(re.compile("SPXW 3,?800 put"))
+
+
 def test_the_answer_follows_the_slider_and_the_number(visit: Visit) -> None:
     with visit(ASKED) as page:
         slider = page.get_by_role("slider")

@@ -21,6 +21,26 @@ function walk(step) {
   button.scrollIntoView({ block: "nearest" });
 }
 
+/* The first contract that the search as typed finds: what is still on its way is waited for. */
+let waiting = false;
+function pickFirst() {
+  const chain = document.getElementById("chain");
+  if (!chain.hasAttribute("aria-busy")) {
+    contracts()[0]?.click();
+    return;
+  }
+  if (waiting) return;
+  waiting = true;
+  const settle = (event) => {
+    waiting = false;
+    chain.removeEventListener("shown", settle);
+    chain.removeEventListener("lost", settle);
+    if (event.type === "shown") contracts()[0]?.click();
+  };
+  chain.addEventListener("shown", settle);
+  chain.addEventListener("lost", settle);
+}
+
 function typing(element) {
   return element.matches?.("input:not([type=radio]), textarea, select");
 }
@@ -41,7 +61,7 @@ document.addEventListener("keydown", (event) => {
     walk(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter" && from === search) {
     event.preventDefault();
-    contracts()[0]?.click();
+    pickFirst();
   } else if (event.key === "Escape" && from === search && search.value) {
     search.value = "";
     search.dispatchEvent(new Event("input", { bubbles: true }));

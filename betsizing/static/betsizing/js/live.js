@@ -24,9 +24,11 @@ export class Live {
       if (answer.redirected) throw new Error("You are signed out. Load the page again to sign in.");
       if (!answer.ok && answer.status !== 422) throw new Error(`The server could not answer (${answer.status}).`);
       this.place.innerHTML = text;
+      this.place.dispatchEvent(new Event("shown"));
       return "shown";
     } catch (problem) {
       if (mine !== this.running || (problem.name === "AbortError" && !slow)) return "superseded";
+      this.place.dispatchEvent(new Event("lost"));
       if (slow) throw new Error("The server has not answered for 8 seconds.");
       if (problem instanceof TypeError) throw new Error("The server cannot be reached.");
       throw problem;

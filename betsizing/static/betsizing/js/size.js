@@ -90,8 +90,10 @@ function wire() {
     const field = event.target;
     if (field === slider) confidence.value = Number(slider.value).toFixed(2);
     if (field === confidence && confidence.value !== "" && Number.isFinite(Number(confidence.value))) slider.value = confidence.value;
-    if (field.name === "q" || field.name === "expiration") listSoon();
-    else if (field === slider || field.form === form) {
+    if (field.name === "q" || field.name === "expiration") {
+      chain.setAttribute("aria-busy", "true");
+      listSoon();
+    } else if (field === slider || field.form === form) {
       answer.setAttribute("aria-busy", "true");
       askSoon();
     }
