@@ -47,7 +47,7 @@ GATES = gates.entry_gates(sizing_0dte.SYSTEM, placing=True)
 def preview() -> dict[str, Any]:
     """Size one candidate, judge every gate of an entry, and tell the whole trace."""
     sized = sizing_0dte.size_book(CANDIDATE, ZERO)
-    account = gates.Account(**HELD, basis=sized.amounts["basis"])
+    account = gates.Account(**HELD, basis=sized.basis)
     market = gates.Market(**FIXED, contracts=sized.contracts, dollars=sized.dollars, minimum=sized.minimum)
     judged = gates.judge_entry(account, market, ZERO, GATES, sized.checked.valid)
     return sized.explain(0, judged)

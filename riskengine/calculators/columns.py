@@ -3,16 +3,21 @@
 A column is a float64 array of shape (n,); a limit is one number for the whole book or a column of its own. A missing
 value is NaN: every comparison with it is false, so a rule that forgets to look refuses rather than allows.
 
+A book of one row runs on numbers instead (`single`): the same rules, without paying numpy's price for each operation.
+That is why rules use `where`, `lower_of`, `higher_of`, `ratio`, `unknown` and the like from here, which take both.
+
 Comparisons carry a tolerance of 1e-9 x max(1, |limit|), far below the data's resolution (confidence and correlation
 6 places, prices 4): float64 then agrees with exact arithmetic, e.g. 0.20 x 1.05 is at least 0.21 (SPEC B-14).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numpy import ndarray
 
 FloatColumn: TypeAlias = npt.NDArray[np.float64]
 IntColumn: TypeAlias = npt.NDArray[np.int64]
@@ -22,13 +27,14 @@ Number: TypeAlias = FloatColumn | float
 TOLERANCE = 1e-9
 CONFIDENCE_PLACES = 6
 PRICE_PLACES = 4
+LARGEST_WHOLE = 1e300
 
 
 def tolerance(limit: Number) -> Number:
     """1e-9 x max(1, |limit|), in the unit of the limit."""
-    if limit.__class__ is float:
-        return TOLERANCE * max(1.0, abs(limit))
-    return np.maximum(np.abs(limit) * TOLERANCE, TOLERANCE)
+    if isinstance(limit, ndarray):
+        return np.maximum(np.abs(limit) * TOLERANCE, TOLERANCE)
+    return TOLERANCE if -1.0 < limit < 1.0 else TOLERANCE * abs(limit)
 
 
 def at_least(value: Number, limit: Number) -> BoolColumn:
@@ -51,25 +57,87 @@ def below(value: Number, limit: Number) -> BoolColumn:
     return value < limit - tolerance(limit)  # type: ignore[return-value]
 
 
-def half_up_places(value: FloatColumn, places: int) -> FloatColumn:
+# Typed for columns; a book of one row passes numbers through the same names.
+
+
+def where(condition: Any, yes: Number, no: Number) -> FloatColumn:
+    """`yes` where the condition holds, else `no`."""
+    if condition.__class__ is ndarray or yes.__class__ is ndarray or no.__class__ is ndarray:
+        return np.where(condition, yes, no)
+    return yes if condition else no  # type: ignore[return-value]
+
+
+def lower_of(a: Number, b: Number) -> FloatColumn:
+    """The smaller of two; NaN where either is."""
+    if a.__class__ is ndarray or b.__class__ is ndarray:
+        return np.minimum(a, b)
+    return b if b < a or b != b else a  # type: ignore[return-value]
+
+
+def higher_of(a: Number, b: Number) -> FloatColumn:
+    """The larger of two; NaN where either is."""
+    if a.__class__ is ndarray or b.__class__ is ndarray:
+        return np.maximum(a, b)
+    return b if b > a or b != b else a  # type: ignore[return-value]
+
+
+def rounded_down(value: Number) -> FloatColumn:
+    """To the whole number under it; NaN and infinity as they are."""
+    if value.__class__ is ndarray:
+        return np.floor(value)
+    return float(math.floor(value)) if -LARGEST_WHOLE < value < LARGEST_WHOLE else value  # type: ignore[return-value]
+
+
+def unknown(value: Number) -> BoolColumn:
+    """Whether a value is NaN."""
+    return value != value  # type: ignore[return-value]
+
+
+def negated(flags: BoolColumn | bool) -> BoolColumn:
+    """Not; for a flag of Python's own too, whose `~` would be -2."""
+    return ~flags if flags.__class__ is ndarray else not flags  # type: ignore[return-value]
+
+
+def ratio(dividend: Number, divisor: Number) -> FloatColumn:
+    """A quotient; where the divisor is 0 it is NaN or infinite as in a column, where Python's own would raise."""
+    if dividend.__class__ is ndarray or divisor.__class__ is ndarray or divisor:
+        return dividend / divisor  # type: ignore[return-value]
+    return dividend * math.inf  # type: ignore[return-value]
+
+
+Record = TypeVar("Record")
+
+
+def single(record: Record) -> Record:
+    """A dataclass of columns of one row as the same dataclass of numbers."""
+    names = record.__dataclass_fields__  # type: ignore[attr-defined]
+    return record.__class__(**{name: getattr(record, name).item(0) for name in names})
+
+
+def as_column(value: Any) -> Any:
+    """A number as a column of one row; a column as it is."""
+    return value if value.__class__ is ndarray else np.array([value])
+
+
+def half_up_places(value: Number, places: int) -> FloatColumn:
     """Round half up to so many decimal places; a value within a few ulp under the half counts as the half."""
     scale = 10.0**places
-    return np.floor(value * (scale * (1.0 + 1e-15)) + 0.5) / scale
+    return rounded_down(value * (scale * (1.0 + 1e-15)) + 0.5) / scale
 
 
-def whole_contracts(dollars: FloatColumn, contract_cost: Number) -> FloatColumn:
+def whole_contracts(dollars: Number, contract_cost: Number) -> FloatColumn:
     """The most whole contracts that `dollars` pays for: the largest n with n x cost <= dollars (within tolerance).
 
     The quotient is only a first guess; the comparison that decides is a multiplication (SPEC B-14).
     """
-    guess = np.floor(dollars / contract_cost)
+    guess = rounded_down(ratio(dollars, contract_cost))
     return guess + at_least(dollars, (guess + 1.0) * contract_cost)
 
 
-def contracts_reaching(dollars: FloatColumn, contract_cost: Number) -> FloatColumn:
+def contracts_reaching(dollars: Number, contract_cost: Number) -> FloatColumn:
     """The fewest whole contracts worth at least `dollars`: the smallest n with n x cost >= dollars."""
     count = whole_contracts(dollars, contract_cost)
-    return count + ~at_least(count * contract_cost, dollars)
+    return count + negated(at_least(count * contract_cost, dollars))
 
 
 def half_up(quantity: IntColumn, ten_thousandths: IntColumn) -> IntColumn:
@@ -88,12 +156,18 @@ class Steps:
     thresholds: FloatColumn
     values: FloatColumn
     inclusive: BoolColumn
+    _sign: FloatColumn = field(init=False, repr=False)
     _edges: FloatColumn = field(init=False, repr=False)
+    _rows: list[tuple[float, float, float]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.thresholds.ndim == 2 or not self.thresholds.shape == self.values.shape == self.inclusive.shape:
             raise ValueError("a ladder has thresholds, values and inclusive of one shape (steps, rows or 1)")
-        object.__setattr__(self, "_edges", self._scaled(1.0))
+        object.__setattr__(self, "_sign", np.where(self.inclusive, -1.0, 1.0))
+        edges = self._scaled(1.0)[1:, 0]
+        object.__setattr__(self, "_edges", edges)
+        columns = (self.thresholds[1:, 0], self._sign[1:, 0], self.values[1:, 0])
+        object.__setattr__(self, "_rows", list(zip(*(column.tolist() for column in columns), strict=True)))
 
     @classmethod
     def of(cls, rows: Sequence[tuple[float, float, bool]]) -> "Steps":
@@ -101,20 +175,36 @@ class Steps:
         thresholds, values, inclusive = (np.array(part)[:, None] for part in zip(*rows, strict=True))
         return cls(thresholds.astype(float), values.astype(float), inclusive.astype(bool))
 
+    @property
+    def shared(self) -> bool:
+        """One ladder for the whole book."""
+        return bool(self.thresholds.shape[1] == 1)
+
     def _scaled(self, scale: Number) -> FloatColumn:
         """The thresholds times `scale`, moved by the tolerance so that `value >= edge` decides both kinds of step."""
         edges = self.thresholds * scale
-        return edges + np.where(self.inclusive, -1.0, 1.0) * tolerance(edges)
+        return edges + self._sign * tolerance(edges)
 
-    def at(self, value: FloatColumn, scale: Number = 1.0) -> FloatColumn:
+    def at(self, value: Number, scale: Number = 1.0) -> FloatColumn:
         """The value that speaks for each row of `value`; thresholds are multiplied by `scale`, nothing is divided.
 
         A NaN in `value` gives one of the values: that its row is unusable is judged elsewhere, and refuses.
         """
-        shared = self.thresholds.shape[1] == 1
-        if shared and isinstance(scale, float) and scale == 1.0:
-            rank = np.searchsorted(self._edges[:, 0], value, side="right") - 1
+        if not isinstance(value, ndarray):
+            return self._at_number(value, scale)  # type: ignore[arg-type, return-value]
+        if self.shared and isinstance(scale, float) and scale == 1.0:
+            rank = self._edges.searchsorted(value, "right")
         else:
-            rank = (value >= self._scaled(scale)).sum(axis=0) - 1
-        rank = np.maximum(rank, 0)
-        return self.values[rank, 0] if shared else self.values[rank, np.arange(len(value))]
+            rank = (value >= self._scaled(scale)[1:]).sum(axis=0)
+        found: FloatColumn = self.values[rank, 0 if self.shared else np.arange(len(value))]
+        return found
+
+    def _at_number(self, value: float, scale: float) -> float:
+        """For a book of one row: the same edges, step by step."""
+        found: float = self.values.item(0)
+        for threshold, sign, speaks in self._rows:
+            edge = threshold * scale
+            if not value >= edge + sign * TOLERANCE * max(1.0, abs(edge)):
+                break
+            found = speaks
+        return found

@@ -20,6 +20,14 @@ from riskengine.calculators.columns import (
     at_most,
     below,
     half_up_places,
+    higher_of,
+    lower_of,
+    negated,
+    ratio,
+    rounded_down,
+    single,
+    unknown,
+    where,
 )
 from riskengine.calculators.limits import Limits
 from riskengine.calculators.rules import YES_NO, Effect, Rule, Verdict, Verdicts, judge, rule
@@ -117,7 +125,7 @@ def _gate(code: str, label: str, unit: str, source: str) -> Callable[[Callable[[
 def emergency_halt(case: AccountCase) -> Verdict:
     """Only losses count: a profit of the same size is no halt."""
     limit = -case.limits.emergency_halt_loss * case.account.basis
-    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) & ~case.account.halted
+    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) & negated(case.account.halted)
 
 
 @_gate("MAX_DAILY_LOSS", "Daily loss", "USD", "SPEC 8, P-06")
@@ -161,13 +169,13 @@ def positions_in_all(case: AccountCase) -> Verdict:
 @_gate("MAX_DELTA", "Book delta after the trade", "SPY shares", "SPEC 13, P-05, A-14")
 def book_delta(case: AccountCase) -> Verdict:
     limit = case.limits.max_portfolio_delta * case.account.basis
-    return case.account.delta_after, limit, at_most(np.abs(case.account.delta_after), limit)
+    return case.account.delta_after, limit, at_most(abs(case.account.delta_after), limit)
 
 
 @_gate("MAX_GAMMA", "Book gamma after the trade", "SPY shares per dollar", "SPEC 14, P-05, A-14")
 def book_gamma(case: AccountCase) -> Verdict:
     limit = case.limits.max_portfolio_gamma * case.account.basis
-    return case.account.gamma_after, limit, at_most(np.abs(case.account.gamma_after), limit)
+    return case.account.gamma_after, limit, at_most(abs(case.account.gamma_after), limit)
 
 
 # --- state and clock --------------------------------------------------------------------------------------------
@@ -236,26 +244,26 @@ def no_cooldown(case: Case) -> Verdict:
 
 @_gate("ADJUSTED_CONTRACT", "Standard contract", YES_NO, "SPEC section 9")
 def not_adjusted(case: Case) -> Verdict:
-    return case.market.adjusted, 0.0, ~case.market.adjusted
+    return case.market.adjusted, 0.0, negated(case.market.adjusted)
 
 
 @_gate("AM_SETTLED", "PM settlement", YES_NO, "SPEC section 9")
 def not_am_settled(case: Case) -> Verdict:
-    return case.market.am_settled, 0.0, ~case.market.am_settled
+    return case.market.am_settled, 0.0, negated(case.market.am_settled)
 
 
 @_gate("EXPIRATION_OUT_OF_RANGE", "Days to expiration", "days", "A-16")
 def expiration_in_range(case: Case) -> Verdict:
     days = case.market.expiration_days
     earliest, latest = case.limits.min_expiration_days, case.limits.max_expiration_days
-    nearest = np.where(below(days, earliest), earliest, latest)
+    nearest = where(below(days, earliest), earliest, latest)
     return days, nearest, at_least(days, earliest) & at_most(days, latest)
 
 
 @_gate("EARNINGS_BEFORE_EXPIRY", "No earnings before expiration", YES_NO, "B-55, A-16")
 def no_earnings_inside(case: Case) -> Verdict:
     inside = case.market.earnings_before_expiry
-    return inside, 0.0, ~inside | np.logical_not(case.limits.refuse_earnings_before_expiry)
+    return inside, 0.0, negated(inside) | negated(case.limits.refuse_earnings_before_expiry)
 
 
 # --- freshness --------------------------------------------------------------------------------------------------
@@ -282,7 +290,7 @@ def has_bid(case: Case) -> Verdict:
 @_gate("CROSSED_QUOTE", "Ask above bid", "USD per share", "A-05, P-21")
 def not_crossed(case: Case) -> Verdict:
     """A missing bid is another gate's business; a missing ask is this one's."""
-    width = case.market.ask - np.fmax(case.market.bid, 0.0)
+    width = case.market.ask - where(unknown(case.market.bid), 0.0, case.market.bid)
     return width, 0.0, above(width, 0.0)
 
 
@@ -295,45 +303,45 @@ def spread_narrow(case: Case) -> Verdict:
     market, limits = case.market, case.limits
     width, middle = market.ask - market.bid, (market.ask + market.bid) / 2.0
     large = at_least(market.dollars, limits.large_bet_multiple * market.minimum)
-    most = np.where(large, np.minimum(limits.max_spread, limits.max_spread_large_bet), limits.max_spread)
-    return width / middle, most, at_most(width, most * middle)
+    most = where(large, lower_of(limits.max_spread, limits.max_spread_large_bet), limits.max_spread)
+    return ratio(width, middle), most, at_most(width, most * middle)
 
 
 @_gate("VOLUME_UNKNOWN", "Volume known", "contracts", "A-13")
 def volume_known(case: Case) -> Verdict:
     market, limits = case.market, case.limits
     early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
-    return market.volume, 0.0, ~np.isnan(market.volume) | early | limits.waive_volume_unknown
+    return market.volume, 0.0, negated(unknown(market.volume)) | early | limits.waive_volume_unknown
 
 
 @_gate("VOLUME_TOO_THIN", "Share of volume", "contracts", "A-13")
 def volume_enough(case: Case) -> Verdict:
     """From 10:00: contracts <= max(5% of today's volume, 2 x displayed ask size). Unknown volume is its own gate."""
     market, limits = case.market, case.limits
-    displayed = limits.displayed_size_multiple * np.fmax(market.ask_size, 0.0)
-    most = np.maximum(np.floor(limits.max_share_of_volume * market.volume + 1e-9), displayed)
+    displayed = limits.displayed_size_multiple * where(unknown(market.ask_size), 0.0, market.ask_size)
+    most = higher_of(rounded_down(limits.max_share_of_volume * market.volume + 1e-9), displayed)
     early = below(market.minutes_since_open, limits.volume_gate_delay_minutes)
-    return market.contracts, most, at_most(market.contracts, most) | early | np.isnan(market.volume)
+    return market.contracts, most, at_most(market.contracts, most) | early | unknown(market.volume)
 
 
 @_gate("OI_UNKNOWN", "Open interest known", "contracts", "A-13")
 def open_interest_known(case: Case) -> Verdict:
     interest = case.market.open_interest
-    return interest, 0.0, ~np.isnan(interest) | case.limits.waive_open_interest_unknown
+    return interest, 0.0, negated(unknown(interest)) | case.limits.waive_open_interest_unknown
 
 
 @_gate("OI_TOO_THIN", "Share of open interest", "contracts", "A-13")
 def open_interest_enough(case: Case) -> Verdict:
     """contracts <= 10% of open interest. Unknown interest is its own gate."""
     market = case.market
-    most = np.floor(case.limits.max_share_of_open_interest * market.open_interest + 1e-9)
-    return market.contracts, most, at_most(market.contracts, most) | np.isnan(market.open_interest)
+    most = rounded_down(case.limits.max_share_of_open_interest * market.open_interest + 1e-9)
+    return market.contracts, most, at_most(market.contracts, most) | unknown(market.open_interest)
 
 
 @_gate("PREMIUM_TOO_LOW", "Premium", "USD per share", "A-12")
 def premium_high_enough(case: Case) -> Verdict:
     market = case.market
-    least = np.where(market.index_sized, case.limits.min_premium_index, case.limits.min_premium)
+    least = where(market.index_sized, case.limits.min_premium_index, case.limits.min_premium)
     return market.ask, least, at_least(market.ask, least)
 
 
@@ -341,7 +349,7 @@ def premium_high_enough(case: Case) -> Verdict:
 def stop_far_enough(case: Case) -> Verdict:
     """bid - stop >= max(2 ticks, 12% of the ask; 8% for 7DTE): the spread must not nearly stop the bet by itself."""
     market, limits = case.market, case.limits
-    least = np.maximum(limits.stop_room_ticks * market.tick, limits.stop_room_fraction * market.ask)
+    least = higher_of(limits.stop_room_ticks * market.tick, limits.stop_room_fraction * market.ask)
     room = market.bid - market.stop
     return room, least, at_least(room, least)
 
@@ -350,7 +358,7 @@ def stop_far_enough(case: Case) -> Verdict:
 def cost_under_target(case: Case) -> Verdict:
     """Spread and both fees, a share, against the first effective target."""
     market = case.market
-    cost = market.ask - market.bid + 2.0 * case.limits.fee_per_contract / market.multiplier_per_contract
+    cost = market.ask - market.bid + ratio(2.0 * case.limits.fee_per_contract, market.multiplier_per_contract)
     target = market.first_target_fraction * market.ask
     return cost, target, at_most(cost, target)
 
@@ -409,6 +417,8 @@ def judge_account(
 ) -> Verdicts:
     """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
     with np.errstate(invalid="ignore"):
+        if len(valid) == 1 and limits.shared:
+            account = single(account)
         return judge(gates, AccountCase(limits, account), valid)
 
 
@@ -417,6 +427,8 @@ def judge_entry(
 ) -> Verdicts:
     """Judge account and market gates together, in the order given: what an entry must pass (SPEC A-16)."""
     with np.errstate(invalid="ignore", divide="ignore"):
+        if len(valid) == 1 and limits.shared:
+            account, market = single(account), single(market)
         return judge(gates, Case(limits, account, market), valid)
 
 

@@ -6,7 +6,10 @@ chosen word (the first word is 0).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
+
+import numpy as np
 
 from riskengine.calculators.columns import BoolColumn, IntColumn, Number, Steps
 
@@ -17,9 +20,15 @@ RAISE, REFUSE = 0, 1  # below_minimum_policy
 ABSOLUTE, RELATIVE = 0, 1  # fundamental_mode
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Limits:
     """Limits of a book. Fractions are fractions (0.20), money USD, times as the name says."""
+
+    @cached_property
+    def shared(self) -> bool:
+        """One revision for the whole book: no limit is a column."""
+        each = vars(self).values()
+        return all(limit.shared if isinstance(limit, Steps) else not isinstance(limit, np.ndarray) for limit in each)
 
     # How big: the account and its bets
     account_size: Number

@@ -12,13 +12,13 @@ and 4 name what cut the dollars and the contracts respectively (docs/decisions/0
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from riskengine.calculators import codes
-from riskengine.calculators.columns import BoolColumn, FloatColumn, Number
+from riskengine.calculators.columns import BoolColumn, FloatColumn, Number, higher_of, lower_of
 
 CodeColumn = npt.NDArray[np.int16]
 Saw = Number | BoolColumn
@@ -41,7 +41,8 @@ YES_NO = "yes/no"  # the unit of a rule that looks at a flag
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `unit` is the unit of what it looked at, `source` where its number comes from."""
+    """One rule. `unit` is the unit of what it looked at, `source` where its number comes from; `on_multiplier` whether
+    it works on the multiplier or on dollars."""
 
     code: str
     label: str
@@ -49,6 +50,7 @@ class Rule:
     unit: str
     source: str
     judge: Callable[[Any], Any]
+    on_multiplier: bool
 
 
 def rule(code: str, label: str, effect: Effect, unit: str, source: str) -> Callable[[Callable[[Any], Any]], Rule]:
@@ -57,13 +59,12 @@ def rule(code: str, label: str, effect: Effect, unit: str, source: str) -> Calla
     def decorate(judge: Callable[[Any], Any]) -> Rule:
         if effect is Effect.BLOCK and code not in codes.INDEX:
             raise ValueError(f"rule {code} refuses, so its code and sentence belong in codes.py")
-        return Rule(code, label, effect, unit, source, judge)
+        return Rule(code, label, effect, unit, source, judge, effect in ON_MULTIPLIER)
 
     return decorate
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(NamedTuple):
     """One rule's finding and the size around it: columns, or numbers once a row is taken out.
 
     `before` and `after` are multipliers for SCALE, CEILING and FLOOR and dollars for LIMIT and ROUND.
@@ -90,18 +91,18 @@ def apply(rules: Sequence[Rule], case: Any, running: Running) -> None:
     for each in rules:
         saw, says = each.judge(case)
         effect = each.effect
-        if effect in ON_MULTIPLIER:
+        if each.on_multiplier:
             before = running.multiplier
             if effect is Effect.SCALE:
                 after = before * says
             elif effect is Effect.CEILING:
-                after = np.minimum(before, says)
+                after = lower_of(before, says)
             else:
-                after = np.maximum(before, says)
+                after = higher_of(before, says)
             running.multiplier = after
         else:
             before = running.dollars
-            after = np.minimum(before, says) if effect is Effect.LIMIT else says
+            after = lower_of(before, says) if effect is Effect.LIMIT else says
             running.dollars = after
         running.steps.append(Step(each, saw, says, before, after))
 
@@ -121,6 +122,8 @@ class Verdicts:
 
     def first_failed(self) -> CodeColumn:
         """The code of the first that refused each row; NONE where all passed."""
+        if self.passes.all():
+            return np.zeros(self.passes.shape[1], np.int16)
         own = np.array([codes.INDEX[each.code] for each in self.rules], np.int16)
         first = self.passes.argmin(axis=0)
         return np.where(self.passes[first, np.arange(self.passes.shape[1])], np.int16(codes.NONE), own[first])
@@ -130,4 +133,4 @@ def judge(rules: Sequence[Rule], case: Any, valid: BoolColumn) -> Verdicts:
     """Judge every BLOCK on every row, not only the first that refuses. Rows not `valid` pass unjudged: they are
     refused for their input already."""
     saw, limits, passes = zip(*[each.judge(case) for each in rules], strict=True)
-    return Verdicts(tuple(rules), saw, limits, np.array(passes) | ~valid)
+    return Verdicts(tuple(rules), saw, limits, np.array(passes, np.bool_).reshape(len(passes), -1) | ~valid)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riskengine.calculators import codes, trace
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above, rounded_down
 from riskengine.calculators.rules import CodeColumn, Effect, Running, Step, Verdicts
 
 LARGEST = 1e12  # no price, account or count is larger; infinity and NaN are outside every range
@@ -36,7 +36,7 @@ class Door:
     def check(self, *inputs: FloatColumn) -> "Checked":
         """Judge the inputs, in the order of the fields. A NaN compares false on both sides, so a missing or unusable
         number never passes."""
-        values = np.array(inputs)
+        values = np.array(inputs).reshape(len(inputs), -1)
         usable = (values >= self._lowest) & (values <= self._highest)
         return Checked(self.fields, values, usable, np.logical_and.reduce(usable))
 
@@ -66,9 +66,10 @@ class Sizing:
 
     `contracts` is the indicative size in whole contracts and `dollars` their cost (0DTE without a price: the dollars
     alone); `formula_dollars` what the arithmetic asked for before rounding to contracts. All are 0 where `refusal`
-    names a sizing refusal. `asked` and `multiplier` are the product of the factors before and after the clamp.
-    `floor_lifted` and `overridden` say where the minimum-bet rule raised the size, and where the minimum bet overrode
-    the allocation to the stock. Only an authorised entry can become an order; gates are judged apart.
+    names a sizing refusal. `basis` is the equity that the limits are shares of. `asked` and `multiplier` are the
+    product of the factors before and after the clamp. `floor_lifted` and `overridden` say where the minimum-bet rule
+    raised the size, and where the minimum bet overrode the allocation to the stock. Only an authorised entry can become
+    an order; gates are judged apart.
     """
 
     system: str
@@ -78,6 +79,7 @@ class Sizing:
     asked: FloatColumn
     multiplier: FloatColumn
     refusal: CodeColumn
+    basis: FloatColumn
     minimum: FloatColumn
     floor_lifted: BoolColumn
     overridden: BoolColumn
@@ -86,6 +88,21 @@ class Sizing:
     blocks: Verdicts
     amounts: Mapping[str, Any]
     multiplier_changes: Callable[[Sequence[Step]], list[tuple[str, Any]]]
+
+    def amount(self, name: str) -> FloatColumn:
+        """A dollar term that the rules shared, as a column."""
+        return np.broadcast_to(self.amounts[name], self.dollars.shape)
+
+    def saw(self, code: str) -> FloatColumn:
+        """What a step looked at, as a column."""
+        return np.broadcast_to(self._step(code).saw, self.dollars.shape)
+
+    def says(self, code: str) -> FloatColumn:
+        """What a step said, as a column."""
+        return np.broadcast_to(self._step(code).says, self.dollars.shape)
+
+    def _step(self, code: str) -> Step:
+        return next(step for step in self.steps if step.rule.code == code)
 
     def bindings(self) -> list[str]:
         """What set each row's size: the last step that changed it, or the refusal's own code."""
@@ -135,7 +152,7 @@ def _changes(multiplier_changes: Callable[[Sequence[Step]], list[tuple[str, Any]
 
 def cents(dollars: FloatColumn) -> FloatColumn:
     """Money leaving the calculators: rounded once, half up, to the cent."""
-    return np.floor(dollars * 100.0 + (0.5 + 1e-6)) / 100.0
+    return rounded_down(dollars * 100.0 + (0.5 + 1e-6)) / 100.0
 
 
 def refusals(checked: Checked, blocks: Verdicts) -> CodeColumn:
@@ -143,13 +160,18 @@ def refusals(checked: Checked, blocks: Verdicts) -> CodeColumn:
     return np.where(checked.valid, blocks.first_failed(), np.int16(codes.INDEX["INVALID_INPUT"]))
 
 
-def zero_refused(refusal: CodeColumn, *columns: FloatColumn) -> list[FloatColumn]:
+def zero_refused(refusal: CodeColumn, *columns: Any) -> list[FloatColumn]:
     """A refused or unusable row never leaves with a size, whatever its arithmetic came to."""
     sized = refusal == codes.NONE
+    if len(refusal) == 1:
+        return [np.array([column if sized[0] else 0.0]) for column in map(_number, columns)]
     return [np.where(sized, column, 0.0) for column in columns]
 
 
-def begin(n: int) -> Running:
+def _number(value: Any) -> float:
+    return float(value.item() if value.__class__ is np.ndarray else value)
+
+
+def begin(ones: Any) -> Running:
     """One minimum bet a row, before any rule has spoken."""
-    ones = np.ones(n)
     return Running(ones, ones, [])

@@ -22,11 +22,19 @@ from riskengine.calculators.columns import (
     BoolColumn,
     FloatColumn,
     above,
+    as_column,
     at_least,
     at_most,
     below,
     contracts_reaching,
     half_up_places,
+    higher_of,
+    lower_of,
+    negated,
+    ratio,
+    single,
+    unknown,
+    where,
     whole_contracts,
 )
 from riskengine.calculators.limits import REFUSE, Limits
@@ -164,10 +172,10 @@ def round_to_contracts(case: Case) -> Finding:
     """Down to whole contracts; up to the fewest that reach the minimum when down is under it."""
     case.formula = case.running.dollars
     fitting = whole_contracts(case.formula, case.cost)
-    case.contracts = np.where(
-        case.dollars_only, 0.0, np.where(at_least(fitting * case.cost, case.minimum), fitting, case.reaching)
+    case.contracts = where(
+        case.dollars_only, 0.0, where(at_least(fitting * case.cost, case.minimum), fitting, case.reaching)
     )
-    return case.cost, np.where(case.dollars_only, case.formula, case.contracts * case.cost)
+    return case.cost, where(case.dollars_only, case.formula, case.contracts * case.cost)
 
 
 @rule("SHORT_NOT_SUPPORTED", "Long premium only", Effect.BLOCK, YES_NO, "SPEC 38, B-49")
@@ -178,7 +186,7 @@ def long_only(case: Case) -> Verdict:
 @rule("RISK_MODEL_BELOW_MINIMUM", "The factors reach the minimum", Effect.BLOCK, "USD", "B-04")
 def factors_reach_minimum(case: Case) -> Verdict:
     """Only with below_minimum_policy = refuse."""
-    enough = ~below(case.asked, case.limits.min_size_multiplier)
+    enough = negated(below(case.asked, case.limits.min_size_multiplier))
     return case.asked * case.minimum, case.minimum, enough | (case.limits.below_minimum_policy != REFUSE)
 
 
@@ -204,7 +212,7 @@ def day_budget_for_minimum(case: Case) -> Verdict:
     return (
         case.day_room,
         case.minimum * case.limits.stop_fraction,
-        fits | np.equal(case.limits.enforce_day_budget, False),
+        fits | negated(case.limits.enforce_day_budget),
     )
 
 
@@ -212,9 +220,9 @@ def day_budget_for_minimum(case: Case) -> Verdict:
 def whole_contracts_fit(case: Case) -> Verdict:
     """Rounding up may reach the size or 125% of the minimum, and never a limit."""
     dollars = case.running.dollars
-    most = np.maximum(case.formula, case.limits.rounding_overshoot * case.minimum)
-    most = np.minimum(np.minimum(most, case.maximum), np.minimum(case.room, case.buying_power))
-    most = np.minimum(most, case.day_limit)
+    most = higher_of(case.formula, case.limits.rounding_overshoot * case.minimum)
+    most = lower_of(lower_of(most, case.maximum), lower_of(case.room, case.buying_power))
+    most = lower_of(most, case.day_limit)
     return dollars, most, at_most(dollars, most) | case.dollars_only
 
 
@@ -240,7 +248,9 @@ def size_book(book: Book, limits: Limits) -> Sizing:
     Raises ValueError only where the columns are not of one shape.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return _size(book, limits)
+        if len(book.confidence) == 1 and limits.shared:
+            return _size(single(book), limits, 1.0)
+        return _size(book, limits, np.ones(len(book.confidence)))
 
 
 def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
@@ -249,9 +259,10 @@ def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
     return [("FACTORS", True), ("CAP_2X", above(cap.saw, cap.says)), ("FLOOR_1X", below(floor.saw, floor.says))]
 
 
-def _size(book: Book, limits: Limits) -> Sizing:
+def _size(book: Book, limits: Limits, ones: Any) -> Sizing:
+    """Columns, or numbers for a book of one row; either way columns come out."""
     # The correlation is checked as given, also where it is not used: a nonsensical number is never waved through.
-    given_risk = np.where(np.isnan(book.correlation_risk), 1.0, book.correlation_risk)
+    given_risk = where(unknown(book.correlation_risk), 1.0, book.correlation_risk)
     price = half_up_places(book.option_price, PRICE_PLACES)
     checked = DOOR.check(
         book.confidence,
@@ -262,14 +273,14 @@ def _size(book: Book, limits: Limits) -> Sizing:
         book.buying_power,
         given_risk,
         book.other_symbols,
-        np.where(book.dollars_only, 1.0, price),
+        where(book.dollars_only, 1.0, price),
     )
-    basis = np.minimum(book.equity_start_of_day, limits.account_size)
-    minimum = np.maximum(limits.min_position_size * basis, limits.min_position_dollars)
+    basis = lower_of(book.equity_start_of_day, limits.account_size)
+    minimum = higher_of(limits.min_position_size * basis, limits.min_position_dollars)
     exposure_limit = limits.max_total_exposure * basis
     cost = price * book.multiplier_per_contract
-    day_room = limits.max_daily_loss * basis + np.minimum(book.day_pnl, 0.0)
-    running = begin(len(minimum))
+    day_room = limits.max_daily_loss * basis + lower_of(book.day_pnl, 0.0)
+    running = begin(ones)
     case = Case(
         limits=limits,
         running=running,
@@ -283,7 +294,7 @@ def _size(book: Book, limits: Limits) -> Sizing:
         room=exposure_limit - book.exposure,
         buying_power=book.buying_power,
         day_room=day_room,
-        day_limit=np.where(limits.enforce_day_budget, day_room / limits.stop_fraction, np.inf),
+        day_limit=where(limits.enforce_day_budget, ratio(day_room, limits.stop_fraction), np.inf),
         cost=cost,
         dollars_only=book.dollars_only,
         long=book.long,
@@ -301,18 +312,19 @@ def _size(book: Book, limits: Limits) -> Sizing:
     refusal = refusals(checked, blocks)
     contracts, dollars, formula = zero_refused(refusal, case.contracts, cents(running.dollars), cents(case.formula))
     known = checked.usable[:_PRICE].all(axis=0) & book.long
-    lifted = below(case.asked, limits.min_size_multiplier)
+    lifted = below(case.asked, limits.min_size_multiplier) & (limits.below_minimum_policy != REFUSE)
     return Sizing(
         system=SYSTEM,
         contracts=contracts.astype(np.int64),
         dollars=dollars,
         formula_dollars=formula,
-        asked=np.where(known, case.asked, np.nan),
-        multiplier=np.where(known, running.multiplier, np.nan),
+        asked=where(known, case.asked, np.nan),
+        multiplier=where(known, running.multiplier, np.nan),
         refusal=refusal,
-        minimum=minimum,
-        floor_lifted=lifted & known & np.not_equal(limits.below_minimum_policy, REFUSE),
-        overridden=np.zeros_like(book.long),
+        basis=as_column(basis),
+        minimum=as_column(minimum),
+        floor_lifted=lifted & known,
+        overridden=np.zeros_like(known),
         checked=checked,
         steps=running.steps,
         blocks=blocks,
@@ -323,6 +335,7 @@ def _size(book: Book, limits: Limits) -> Sizing:
             "exposure_limit": exposure_limit,
             "room": case.room,
             "buying_power": case.buying_power,
+            "risk_budget": limits.max_portfolio_risk * basis,
             "contract_cost": cost,
             "formula": case.formula,
         },

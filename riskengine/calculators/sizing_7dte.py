@@ -25,30 +25,47 @@ from riskengine.calculators.columns import (
     FloatColumn,
     IntColumn,
     above,
+    as_column,
     at_least,
     at_most,
     below,
     contracts_reaching,
     half_up_places,
+    higher_of,
+    lower_of,
+    negated,
+    ratio,
+    rounded_down,
+    single,
+    unknown,
+    where,
     whole_contracts,
 )
 from riskengine.calculators.correlation import AbsoluteCorrelation, absolute_correlation
 from riskengine.calculators.fundamentals import fundamental_factor, relative_factor
 from riskengine.calculators.limits import REFUSE, RELATIVE, Limits
-from riskengine.calculators.rules import YES_NO, CodeColumn, Effect, Finding, Running, Step, Verdict, apply, judge, rule
+from riskengine.calculators.rules import (
+    YES_NO,
+    CodeColumn,
+    Effect,
+    Finding,
+    Rule,
+    Running,
+    Step,
+    Verdict,
+    apply,
+    judge,
+    rule,
+)
 from riskengine.calculators.sizing import LARGEST, SMALLEST, Door, Field, Sizing, begin, cents, refusals, zero_refused
 
 SYSTEM = "mag7-7dte"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Book:
+class Asked:
     """Candidates, one a row, arrays of shape (n,). Money USD. NaN is "not known" and refuses, but for `score` (no
-    usable fundamentals: the factor is not applied) and `buying_power` infinite (no limit).
-
-    `pair_row` and `pair_correlation`, shape (pairs,), hold the correlation of row `pair_row` with each open position;
-    NaN is a pair that cannot be measured.
-    """
+    usable fundamentals: the factor is not applied) and `buying_power` infinite (no limit)."""
 
     confidence: FloatColumn
     option_price: FloatColumn
@@ -58,6 +75,16 @@ class Book:
     score: FloatColumn
     current_allocation: FloatColumn
     buying_power: FloatColumn
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Book(Asked):
+    """What is asked, and the correlation of each row with the open positions.
+
+    `pair_row` and `pair_correlation` have shape (pairs,): the correlation of row `pair_row` with an open position. NaN
+    is a pair that cannot be measured.
+    """
+
     pair_row: IntColumn
     pair_correlation: FloatColumn
 
@@ -100,7 +127,7 @@ class Case:
     @property
     def room(self) -> FloatColumn:
         """What the allocation leaves; the minimum bet where it overrides the allocation (B-16)."""
-        return np.where(self.overridden, self.minimum_cost, self.allocation) - self.current_allocation
+        return where(self.overridden, self.minimum_cost, self.allocation) - self.current_allocation
 
 
 @rule("CONFIDENCE_TIER", "Confidence", Effect.SCALE, "confidence", "SPEC 62, section 4 (1)")
@@ -112,12 +139,12 @@ def confidence_tier(case: Case) -> Finding:
 @rule("FUNDAMENTALS", "Fundamentals", Effect.CEILING, "score", "SPEC 67, section 4 (2)")
 def fundamental_ceiling(case: Case) -> Finding:
     """F = 1 + ((0.5 + s) + c) / 2 as a ceiling; relative mode: T x F / F(neutral). A missing score is not applied."""
-    if np.any(np.equal(case.limits.fundamental_mode, RELATIVE)):
-        relative = case.tier * relative_factor(case.score, case.confidence, case.limits.neutral_score)
-        ceiling = np.where(np.equal(case.limits.fundamental_mode, RELATIVE), relative, case.fundamental_factor)
-    else:
-        ceiling = case.fundamental_factor
-    return case.score, np.where(np.isnan(case.score), np.inf, ceiling)
+    relative = case.limits.fundamental_mode == RELATIVE
+    ceiling = case.fundamental_factor
+    if np.any(relative):
+        factor = relative_factor(case.score, case.confidence, case.limits.neutral_score)
+        ceiling = where(relative, case.tier * factor, ceiling)
+    return case.score, where(unknown(case.score), np.inf, ceiling)
 
 
 @rule("CORRELATION", "Correlation", Effect.SCALE, "correlation", "SPEC 69, B-23")
@@ -128,16 +155,17 @@ def correlation_factor(case: Case) -> Finding:
     sum is compared with threshold x count.
     """
     missing, pairs = case.limits.correlation_missing_factor, case.pairs
-    tier = case.limits.correlation_factor.at(pairs.total, pairs.measured.astype(np.float64))
-    factor = np.where(pairs.missing == 0, tier, np.minimum(tier, missing))
-    factor = np.where(pairs.measured == 0, missing, factor)
-    return pairs.total / pairs.measured, np.where(pairs.measured + pairs.missing == 0, 1.0, factor)
+    measured: FloatColumn = 1.0 * pairs.measured  # type: ignore[assignment]
+    tier = case.limits.correlation_factor.at(pairs.total, measured)
+    factor = where(pairs.missing == 0, tier, lower_of(tier, missing))
+    factor = where(measured == 0, missing, factor)
+    return ratio(pairs.total, measured), where(measured + pairs.missing == 0, 1.0, factor)
 
 
 @rule("CONFIDENCE_CEILING", "Never over the tier", Effect.CEILING, "multiple", "SPEC section 4 (4)")
 def tier_ceiling(case: Case) -> Finding:
     """A low correlation may only give back what fundamentals took."""
-    return case.asked, np.minimum(case.tier, case.limits.max_size_multiplier)
+    return case.asked, lower_of(case.tier, case.limits.max_size_multiplier)
 
 
 @rule("FLOOR_1X", "Lowest multiplier", Effect.FLOOR, "multiple", "SPEC 4")
@@ -150,7 +178,7 @@ def lowest_multiplier(case: Case) -> Finding:
 def round_to_contracts(case: Case) -> Finding:
     """Down to whole contracts, but never under the fewest that reach the minimum."""
     case.formula = case.running.dollars
-    return case.cost, np.maximum(case.minimum_cost, whole_contracts(case.formula, case.cost) * case.cost)
+    return case.cost, higher_of(case.minimum_cost, whole_contracts(case.formula, case.cost) * case.cost)
 
 
 def _contracts_within(dollars: FloatColumn, case: Case) -> FloatColumn:
@@ -167,26 +195,26 @@ def maximum_bet(case: Case) -> Finding:
 @rule("STOCK_ALLOCATION", "Allocation to the stock", Effect.LIMIT, "USD", "SPEC 64, B-28")
 def stock_allocation(case: Case) -> Finding:
     """At most the allocation's room, open orders included."""
-    return case.room, np.where(case.overridden, np.inf, _contracts_within(case.room, case))
+    return case.room, where(case.overridden, np.inf, _contracts_within(case.room, case))
 
 
 @rule("MIN_OVERRIDES_ALLOCATION", "Minimum bet over the allocation", Effect.LIMIT, "USD", "B-16")
 def minimum_over_allocation(case: Case) -> Finding:
     """Where the allocation is under the minimum bet: the minimum bet, and no scaling beyond it."""
-    return case.room, np.where(case.overridden, _contracts_within(case.room, case), np.inf)
+    return case.room, where(case.overridden, _contracts_within(case.room, case), np.inf)
 
 
 @rule("BUYING_POWER", "Buying power", Effect.LIMIT, "USD", "SPEC 4, section 9")
 def buying_power(case: Case) -> Finding:
     """Long premium is paid in full."""
-    return case.buying_power, np.where(np.isinf(case.buying_power), np.inf, _contracts_within(case.buying_power, case))
+    return case.buying_power, where(case.buying_power == np.inf, np.inf, _contracts_within(case.buying_power, case))
 
 
 @rule("RISK_BUDGET", "Risk budget", Effect.LIMIT, "USD", "B-15")
 def risk_budget(case: Case) -> Finding:
     """Where switched on: the loss at the nominal stop fits the risk budget."""
-    within = _contracts_within(case.risk_budget / case.limits.stop_fraction, case)
-    return case.risk_budget, np.where(case.limits.enforce_risk_budget, within, np.inf)
+    within = _contracts_within(ratio(case.risk_budget, case.limits.stop_fraction), case)
+    return case.risk_budget, where(case.limits.enforce_risk_budget, within, np.inf)
 
 
 @rule("SHORT_NOT_SUPPORTED", "Long premium only", Effect.BLOCK, YES_NO, "SPEC 38, B-49")
@@ -202,13 +230,13 @@ def minimum_within_maximum(case: Case) -> Verdict:
 @rule("RISK_MODEL_BELOW_MINIMUM", "The factors reach the minimum", Effect.BLOCK, "USD", "B-04")
 def factors_reach_minimum(case: Case) -> Verdict:
     """Only with below_minimum_policy = refuse."""
-    enough = ~below(case.asked, case.limits.min_size_multiplier)
-    return case.asked * case.minimum, case.minimum, enough | np.not_equal(case.limits.below_minimum_policy, REFUSE)
+    enough = negated(below(case.asked, case.limits.min_size_multiplier))
+    return case.asked * case.minimum, case.minimum, enough | (case.limits.below_minimum_policy != REFUSE)
 
 
 @rule("CONTRACT_GRANULARITY", "Whole contracts fit", Effect.BLOCK, "USD", "SPEC 4, rounding overshoot")
 def whole_contracts_fit(case: Case) -> Verdict:
-    most = np.minimum(case.hard, np.maximum(case.formula, case.limits.rounding_overshoot * case.minimum))
+    most = lower_of(case.hard, higher_of(case.formula, case.limits.rounding_overshoot * case.minimum))
     return case.minimum_cost, most, at_most(case.minimum_cost, most)
 
 
@@ -235,7 +263,7 @@ def buying_power_for_minimum(case: Case) -> Verdict:
 @rule("RISK_BUDGET_BELOW_MINIMUM", "Risk budget for a minimum bet", Effect.BLOCK, "USD", "B-15")
 def risk_budget_for_minimum(case: Case) -> Verdict:
     loss = case.minimum_cost * case.limits.stop_fraction
-    return case.risk_budget, loss, at_least(case.risk_budget, loss) | np.equal(case.limits.enforce_risk_budget, False)
+    return case.risk_budget, loss, at_least(case.risk_budget, loss) | negated(case.limits.enforce_risk_budget)
 
 
 ASKING = (confidence_tier, fundamental_ceiling, correlation_factor)
@@ -262,14 +290,22 @@ def size_book(book: Book, limits: Limits) -> Sizing:
     Raises ValueError only where the columns are not of one shape.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return _size(book, limits)
+        n = len(book.confidence)
+        rho = half_up_places(abs(book.pair_correlation), CONFIDENCE_PLACES)
+        worst = np.zeros(n)
+        np.maximum.at(worst, book.pair_row, where(unknown(rho), 0.0, rho))
+        pairs = absolute_correlation(book.pair_row, rho, n)
+        asked = Asked(**{name: getattr(book, name) for name in Asked.__dataclass_fields__})
+        if n == 1 and limits.shared:
+            return _size(single(asked), limits, 1.0, single(pairs), worst.item(0))
+        return _size(asked, limits, np.ones(n), pairs, worst)
 
 
 def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
     """What set the multiplier: the last of tier, fundamentals, correlation, cap and floor that acted."""
     tier, fundamentals, correlation, cap, floor = steps[: len(ASKING) + len(CLAMPS)]
     clamped = floor.after
-    uncorrelated = np.maximum(np.minimum(correlation.before, cap.says), floor.says)
+    uncorrelated = higher_of(lower_of(correlation.before, cap.says), floor.says)
     return [
         ("CONFIDENCE_TIER", True),
         ("FUNDAMENTALS", below(fundamentals.after, fundamentals.before)),
@@ -279,11 +315,8 @@ def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
     ]
 
 
-def _size(book: Book, limits: Limits) -> Sizing:
-    n = len(book.confidence)
-    rho = half_up_places(np.abs(book.pair_correlation), CONFIDENCE_PLACES)
-    worst = np.zeros(n)
-    np.maximum.at(worst, book.pair_row, np.where(np.isnan(rho), 0.0, rho))
+def _size(book: Asked, limits: Limits, ones: Any, pairs: AbsoluteCorrelation, worst: Any) -> Sizing:
+    """Columns, or numbers for a book of one row; either way columns come out. `worst` is the largest |rho| given."""
     price = half_up_places(book.option_price, PRICE_PLACES)
     checked = DOOR.check(
         book.confidence,
@@ -291,16 +324,16 @@ def _size(book: Book, limits: Limits) -> Sizing:
         book.portfolio_value,
         book.current_allocation,
         book.buying_power,
-        np.where(np.isnan(book.score), 0.0, book.score),
+        where(unknown(book.score), 0.0, book.score),
         worst,
     )
     value = book.portfolio_value
-    minimum = np.maximum(limits.min_position_dollars, limits.min_position_size * value)
+    minimum = higher_of(limits.min_position_dollars, limits.min_position_size * value)
     confidence = half_up_places(book.confidence, CONFIDENCE_PLACES)
     cost = price * book.multiplier_per_contract
     minimum_cost = contracts_reaching(minimum, cost) * cost
     allocation = limits.max_stock_allocation * value
-    running = begin(n)
+    running = begin(ones)
     case = Case(
         limits=limits,
         running=running,
@@ -308,7 +341,7 @@ def _size(book: Book, limits: Limits) -> Sizing:
         tier=limits.confidence_factor.at(confidence),
         score=book.score,
         fundamental_factor=fundamental_factor(book.score, confidence),
-        pairs=absolute_correlation(book.pair_row, rho, n),
+        pairs=pairs,
         minimum=minimum,
         hard=limits.max_position_size * value,
         allocation=allocation,
@@ -330,7 +363,7 @@ def _size(book: Book, limits: Limits) -> Sizing:
     blocks = judge(BLOCKS, case, checked.valid)
     refusal = refusals(checked, blocks)
     contracts, dollars, formula = zero_refused(
-        refusal, np.round(running.dollars / cost), cents(running.dollars), cents(case.formula)
+        refusal, rounded_down(ratio(running.dollars, cost) + 0.5), cents(running.dollars), cents(case.formula)
     )
     sized = refusal == codes.NONE
     lifted = below(case.asked, limits.min_size_multiplier)
@@ -339,12 +372,13 @@ def _size(book: Book, limits: Limits) -> Sizing:
         contracts=contracts.astype(np.int64),
         dollars=dollars,
         formula_dollars=formula,
-        asked=np.where(sized, case.asked, np.nan),
-        multiplier=np.where(sized, running.multiplier, np.nan),
+        asked=where(sized, case.asked, np.nan),
+        multiplier=where(sized, running.multiplier, np.nan),
         refusal=refusal,
-        minimum=minimum,
-        floor_lifted=lifted & _got_as_far_as("CONTRACT_GRANULARITY", refusal),
-        overridden=case.overridden & _got_as_far_as("ALLOCATION_BELOW_MINIMUM", refusal),
+        basis=as_column(value),
+        minimum=as_column(minimum),
+        floor_lifted=lifted & _got_as_far_as(whole_contracts_fit, refusal),
+        overridden=case.overridden & _got_as_far_as(allocation_reaches_minimum, refusal),
         checked=checked,
         steps=running.steps,
         blocks=blocks,
@@ -363,8 +397,11 @@ def _size(book: Book, limits: Limits) -> Sizing:
     )
 
 
-def _got_as_far_as(code: str, refusal: CodeColumn) -> BoolColumn:
-    """Rows that no earlier block than `code` refused: what was refused before was never asked for more."""
-    order = [each.code for each in BLOCKS]
-    earlier = ["INVALID_INPUT", *order[: order.index(code)]]
-    return ~np.isin(refusal, [codes.INDEX[name] for name in earlier])
+# How far a refused row got: -1 for an unusable input, then the blocks in order; a row that passed got past them all.
+_REACHED = np.full(len(codes.CODES), len(BLOCKS))
+_REACHED[[codes.INDEX["INVALID_INPUT"], *(codes.INDEX[each.code] for each in BLOCKS)]] = range(-1, len(BLOCKS))
+
+
+def _got_as_far_as(block: Rule, refusal: CodeColumn) -> BoolColumn:
+    """Rows that no earlier block refused: what was refused before was never asked for more."""
+    return _REACHED[refusal] >= BLOCKS.index(block)

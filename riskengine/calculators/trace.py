@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from riskengine.calculators import codes, wording
-from riskengine.calculators.rules import ON_MULTIPLIER, YES_NO, Rule, Step, Verdicts
+from riskengine.calculators.rules import YES_NO, Rule, Step, Verdicts
 
 VERSION = 1
 ENGINE = "1.0"  # rises when a rule's arithmetic changes, so that a stored decision says which arithmetic made it
@@ -23,19 +23,24 @@ _HUGE = 1e300
 
 def at_row(steps: Sequence[Step], verdicts: Sequence[Verdicts], amounts: Mapping[str, Any], i: int) -> "Row":
     """Row i's numbers of everything in one go: taking them out one by one would cost more than the arithmetic."""
-    columns = [c for s in steps for c in (s.saw, s.says, s.before, s.after)]
+    columns = [column for step in steps for column in step[1:]]
     columns += amounts.values()
     for each in verdicts:
         columns += each.saw
         columns += each.limits
-    numbers = iter(plain(columns, i))
-    taken = [Step(s.rule, next(numbers), next(numbers), next(numbers), next(numbers)) for s in steps]
-    named = {name: next(numbers) for name in amounts}
+    numbers = plain(columns, i)
+    at = 4 * len(steps)
+    taken = [Step(step.rule, *numbers[4 * k : 4 * k + 4]) for k, step in enumerate(steps)]
+    named = dict(zip(amounts, numbers[at : at + len(amounts)], strict=True))
+    at += len(amounts)
     judged = []
     for each in verdicts:
-        saw = [next(numbers) for _ in each.rules]
-        limits = [next(numbers) for _ in each.rules]
-        judged.append(list(map(_verdict, each.rules, saw, limits, each.passes[:, i].tolist())))
+        k = len(each.rules)
+        found = zip(
+            each.rules, numbers[at : at + k], numbers[at + k : at + 2 * k], each.passes[:, i].tolist(), strict=True
+        )
+        judged.append([_verdict(*one) for one in found])
+        at += 2 * k
     return Row(taken, named, judged)
 
 
@@ -51,9 +56,8 @@ class Row:
 def describe(steps: Sequence[Step], minimum: float, binding: str) -> list[dict[str, Any]]:
     """Row steps as dicts; `before` and `after` in dollars for every effect (multipliers times the minimum bet)."""
     rows = []
-    for step in steps:
-        rule, before, after = step.rule, step.before, step.after
-        if rule.effect in ON_MULTIPLIER and before is not None and after is not None:
+    for rule, saw, says, before, after in steps:
+        if rule.on_multiplier and before is not None and after is not None:
             before, after = round(before * minimum, 6), round(after * minimum, 6)
         rows.append(
             {
@@ -62,8 +66,8 @@ def describe(steps: Sequence[Step], minimum: float, binding: str) -> list[dict[s
                 "effect": rule.effect.value,
                 "unit": rule.unit,
                 "source": rule.source,
-                "input": step.saw,
-                "value": step.says,
+                "input": saw,
+                "value": says,
                 "before": before,
                 "after": after,
                 "changed": before != after,

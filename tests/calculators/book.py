@@ -56,7 +56,7 @@ def account(rows: Sequence[Given], book: sizing_0dte.Book, sized: Sizing) -> gat
     return gates.Account(
         confidence=book.confidence,
         vix=book.vix,
-        basis=sized.amounts["basis"],
+        basis=sized.basis,
         day_pnl=book.day_pnl,
         halted=np.array([bool(row.get("halted")) for row in rows], bool),
         correlation_risk=np.where(book.other_symbols == 0, 0.0, risk),

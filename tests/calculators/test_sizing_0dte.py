@@ -130,10 +130,10 @@ def test_no_rubbish_gives_a_size_outside_the_limits(numbers: list[float], long: 
 
 def assert_within_limits(book: sizing_0dte.Book, sized: Sizing) -> None:
     """Half a cent is the rounding of dollars without contracts."""
-    amounts, sized_rows = sized.amounts, sized.dollars > 0
+    sized_rows = sized.dollars > 0
     dollars = sized.dollars[sized_rows]
     assert (dollars >= sized.minimum[sized_rows] - 0.005 - 1e-9 * sized.minimum[sized_rows]).all()
-    for limit in (amounts["maximum"], amounts["room"], book.buying_power):
+    for limit in (sized.amount("maximum"), sized.amount("room"), book.buying_power):
         assert (dollars <= limit[sized_rows] + 0.005 + 1e-9 * np.abs(limit[sized_rows])).all()
     assert (sized.refusal[sized_rows] == codes.NONE).all()
     assert (sized.contracts[~sized_rows] == 0).all()

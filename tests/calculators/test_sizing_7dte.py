@@ -99,7 +99,7 @@ def test_a_bet_is_nothing_or_between_the_minimum_and_every_limit(seed: int, over
     sized = size(*rows, **overrides)
     assert_within_limits(seven_book(rows), sized)
     bet = sized.contracts > 0
-    over = np.where(sized.overridden, sized.minimum * 2, sized.amounts["allocation"])
+    over = np.where(sized.overridden, sized.minimum * 2, sized.amount("allocation"))
     assert (sized.dollars[bet] <= over[bet] * (1 + 1e-9)).all()
 
 
@@ -133,7 +133,7 @@ def assert_within_limits(book: sizing_7dte.Book, sized: Sizing) -> None:
     bet = sized.contracts > 0
     dollars = sized.dollars[bet]
     assert (dollars >= sized.minimum[bet] * (1 - 1e-9)).all()
-    for limit in (sized.amounts["maximum"], sized.amounts["room"], book.buying_power):
+    for limit in (sized.amount("maximum"), sized.amount("room"), book.buying_power):
         assert (dollars <= limit[bet] * (1 + 1e-9) + 1e-9).all()
     assert (sized.refusal[bet] == codes.NONE).all()
     assert (sized.dollars[~bet] == 0).all()

@@ -36,7 +36,7 @@ def _full_kelly(request: "SizeRequest") -> float | None:
 def advice_for(judged: Judged, costs: Consequences, i: int, request: "SizeRequest") -> list[dict[str, str]]:
     """W1 to W14 as far as their facts are known."""
     situation, sizing = judged.situation, judged.sizing
-    n, steps = len(sizing.contracts), {step.rule.code: step for step in sizing.steps}
+    n = len(sizing.contracts)
     zero_dte = situation.portfolio.system == SMART_0DTE
     equity = np.full(n, situation.account.equity_start_of_day)
     known: dict[str, FloatColumn] = {
@@ -47,17 +47,17 @@ def advice_for(judged: Judged, costs: Consequences, i: int, request: "SizeReques
         "day_pnl": np.full(n, situation.account.day_pnl),
         "round_trip_cost": costs.round_trip_cost,
         "first_target": judged.slices.threshold[:, 0] * judged.candidates.quotes.ask,
-        "risk_budget": sizing.amounts.get("risk_budget", equity * situation.limits.max_portfolio_risk),
+        "risk_budget": sizing.amount("risk_budget"),
         "shares": costs.exercise_shares,
         "notional": costs.exercise_notional,
         "kelly": np.full(n, np.nan if (full := _full_kelly(request)) is None else full),
     }
     if zero_dte:
-        known["vix"] = np.asarray(steps["VIX"].saw)
-        known["confidence_factor"] = np.asarray(steps["CONFIDENCE"].says)
+        known["vix"] = sizing.saw("VIX")
+        known["confidence_factor"] = sizing.says("CONFIDENCE")
     else:
         rises = float(situation.limits.min_position_dollars) / float(situation.limits.min_position_size)
-        known["allocation"] = sizing.amounts["allocation"]
+        known["allocation"] = sizing.amount("allocation")
         known["minimum_rises"] = np.full(n, rises)
     known |= _record(judged, n) | _overnight(judged, costs) | {"correlated_dollars": _correlated(judged)}
     shares = take_profit.shares(judged.slices)

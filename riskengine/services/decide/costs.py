@@ -17,7 +17,7 @@ def consequences_of(judged: Judged) -> Consequences:
     candidates, sizing = judged.candidates, judged.sizing
     n = len(sizing.contracts)
     equity = np.full(n, judged.situation.account.equity_start_of_day)
-    budget = sizing.amounts.get("risk_budget", equity * judged.situation.limits.max_portfolio_risk)
+    budget = sizing.amount("risk_budget")
     return consequences(
         contracts=sizing.contracts.astype(np.float64),
         bid=candidates.quotes.bid,

@@ -174,7 +174,7 @@ def _account(
     return gates.Account(
         confidence=np.full(n, confidence),
         vix=np.full(n, _vix(situation)),
-        basis=sizing.amounts.get("basis", np.full(n, account.equity_start_of_day)),
+        basis=sizing.basis,
         day_pnl=np.full(n, account.day_pnl),
         halted=np.full(n, situation.portfolio.state in (State.HALTED, State.FLATTENING)),
         correlation_risk=candidates.correlation_risk,
@@ -195,7 +195,6 @@ def _market(
     first_target: FloatColumn,
 ) -> gates.Market:
     portfolio, quotes, n = situation.portfolio, candidates.quotes, len(contracts)
-    basis = sizing.amounts.get("basis", sizing.amounts.get("portfolio_value"))
 
     def each(value: float) -> FloatColumn:
         return np.full(n, value, np.float64)
@@ -232,7 +231,7 @@ def _market(
         stop=stop,
         first_target_fraction=first_target,
         exposure=each(situation.account.exposure),
-        exposure_limit=situation.limits.max_total_exposure * basis,
+        exposure_limit=situation.limits.max_total_exposure * sizing.basis,
         greeks_known=~np.isnan(candidates.priced.greeks.delta * situation.spy * situation.book.delta),
         correlation_known=candidates.correlation_known,
         earnings_before_expiry=candidates.earnings_before_expiry,

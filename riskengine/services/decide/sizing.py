@@ -15,7 +15,7 @@ from riskengine.loading.candidates import Situation, load_candidates, load_situa
 from riskengine.services.decide import explanation
 from riskengine.services.decide.judge import Judged, judge_candidates
 
-MAX_ALTERNATIVES = 400  # contracts looked at for the nearest that passes
+MAX_ALTERNATIVES = 400  # contracts looked at for one that passes, the nearest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +55,15 @@ def _nearest(situation: Situation, wanted: QuotedContract, confidence: float) ->
         if limits.min_expiration_days <= (day - today).days <= limits.max_expiration_days
     ]
     rows = [row for day in listed for row in option_chain(wanted.underlying, day, source=source, now=at)]
-    rows = [row for row in rows if row.contract_id != wanted.contract_id][:MAX_ALTERNATIVES]
-    if not rows:
-        return None
-    judged = judge_candidates(situation, load_candidates(situation, rows), confidence, placing=False)
-    passing = np.flatnonzero((judged.refusal == codes.NONE) & (judged.sizing.contracts > 0)).tolist()
-    if not passing:
-        return None
 
-    def distance(i: int) -> tuple[bool, int, Decimal, str]:
-        row = rows[i]
+    def distance(row: QuotedContract) -> tuple[bool, int, Decimal, str]:
         days = abs((row.expires_on - wanted.expires_on).days)
         return row.right != wanted.right, days, abs(row.strike - wanted.strike), row.occ_symbol
 
-    return judged, min(passing, key=distance)
+    others = (row for row in rows if row.contract_id != wanted.contract_id)
+    nearest = sorted(others, key=distance)[:MAX_ALTERNATIVES]
+    if not nearest:
+        return None
+    judged = judge_candidates(situation, load_candidates(situation, nearest), confidence, placing=False)
+    passing = np.flatnonzero((judged.refusal == codes.NONE) & (judged.sizing.contracts > 0))
+    return (judged, int(passing[0])) if len(passing) else None

@@ -141,7 +141,7 @@ def _judge_0dte(lines: Sequence[Line], limits: Limits) -> list[Result]:
     account = gates.Account(
         confidence=book.confidence,
         vix=book.vix,
-        basis=sizing.amounts["basis"],
+        basis=sizing.basis,
         day_pnl=day_pnl,
         halted=_flags(lines, "halted"),
         correlation_risk=np.where(other == 0, 0.0, np.where(np.isnan(risk), 1.0, risk)),
@@ -206,16 +206,15 @@ def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Verdicts, limit
 
 
 def _bets_0dte(lines: Sequence[Line], sizing: Sizing, limits: Limits) -> advice.Bets:
-    steps = {step.rule.code: step for step in sizing.steps}
-    basis = sizing.amounts["basis"]
+    basis = sizing.basis
     return advice.bets_of(
         len(lines),
         dollars=sizing.dollars,
         equity=basis,
         minimum=sizing.minimum,
         asked=sizing.asked * sizing.minimum,
-        vix=steps["VIX"].saw,
-        confidence_factor=steps["CONFIDENCE"].says,
+        vix=sizing.saw("VIX"),
+        confidence_factor=sizing.says("CONFIDENCE"),
         day_pnl=_column(lines, "daily_pnl", absent=0.0),
     )
 
@@ -302,16 +301,16 @@ def _results_7dte(lines: Sequence[Line], sizing: Sizing, book: sizing_7dte.Book,
 
 
 def _bets_7dte(sizing: Sizing, book: sizing_7dte.Book, limits: Limits) -> advice.Bets:
-    n, amounts = len(book.confidence), sizing.amounts
+    n = len(book.confidence)
     rises = np.broadcast_to(limits.min_position_dollars / limits.min_position_size, n)
     return advice.bets_of(
         n,
         dollars=sizing.dollars,
-        equity=amounts["portfolio_value"],
+        equity=sizing.basis,
         minimum=sizing.minimum,
         asked=sizing.asked * sizing.minimum,
-        allocation=amounts["allocation"],
-        risk_budget=amounts["risk_budget"],
+        allocation=sizing.amount("allocation"),
+        risk_budget=sizing.amount("risk_budget"),
         day_pnl=np.zeros(n),
         minimum_rises=rises,
     )
