@@ -11,8 +11,10 @@ Comparisons carry a tolerance of 1e-9 x max(1, |limit|), far below the data's re
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -110,8 +112,15 @@ Record = TypeVar("Record")
 
 def single(record: Record) -> Record:
     """A dataclass of columns of one row as the same dataclass of numbers."""
-    names = record.__dataclass_fields__  # type: ignore[attr-defined]
-    return record.__class__(**{name: getattr(record, name).item(0) for name in names})
+    kind: Any = type(record)
+    names, values_of = _fields(kind)
+    return kind(**{name: column.item(0) for name, column in zip(names, values_of(record), strict=True)})  # type: ignore[no-any-return]
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(kind.__dataclass_fields__)
+    return names, attrgetter(*names)
 
 
 def as_column(value: Any) -> Any:

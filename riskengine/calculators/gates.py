@@ -416,9 +416,9 @@ def judge_account(
     account: Account, limits: Limits, valid: BoolColumn, gates: tuple[Rule, ...] = ACCOUNT_0DTE
 ) -> Verdicts:
     """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
+    if len(valid) == 1 and limits.shared:
+        return judge(gates, AccountCase(limits, single(account)), valid)
     with np.errstate(invalid="ignore"):
-        if len(valid) == 1 and limits.shared:
-            account = single(account)
         return judge(gates, AccountCase(limits, account), valid)
 
 
@@ -426,9 +426,9 @@ def judge_entry(
     account: Account, market: Market, limits: Limits, gates: tuple[Rule, ...], valid: BoolColumn
 ) -> Verdicts:
     """Judge account and market gates together, in the order given: what an entry must pass (SPEC A-16)."""
+    if len(valid) == 1 and limits.shared:
+        return judge(gates, Case(limits, single(account), single(market)), valid)
     with np.errstate(invalid="ignore", divide="ignore"):
-        if len(valid) == 1 and limits.shared:
-            account, market = single(account), single(market)
         return judge(gates, Case(limits, account, market), valid)
 
 

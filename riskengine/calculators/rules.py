@@ -35,6 +35,8 @@ class Effect(StrEnum):
     BLOCK = "block"  # says whether the bet passes
 
 
+# By name: looking a member up on its class costs more than applying it to one row.
+SCALE, CEILING, LIMIT, ROUND = Effect.SCALE, Effect.CEILING, Effect.LIMIT, Effect.ROUND
 ON_MULTIPLIER = frozenset({Effect.SCALE, Effect.CEILING, Effect.FLOOR})
 YES_NO = "yes/no"  # the unit of a rule that looks at a flag
 
@@ -93,16 +95,16 @@ def apply(rules: Sequence[Rule], case: Any, running: Running) -> None:
         effect = each.effect
         if each.on_multiplier:
             before = running.multiplier
-            if effect is Effect.SCALE:
+            if effect is SCALE:
                 after = before * says
-            elif effect is Effect.CEILING:
+            elif effect is CEILING:
                 after = lower_of(before, says)
             else:
                 after = higher_of(before, says)
             running.multiplier = after
         else:
             before = running.dollars
-            after = lower_of(before, says) if effect is Effect.LIMIT else says
+            after = lower_of(before, says) if effect is LIMIT else says
             running.dollars = after
         running.steps.append(Step(each, saw, says, before, after))
 
@@ -122,7 +124,7 @@ class Verdicts:
 
     def first_failed(self) -> CodeColumn:
         """The code of the first that refused each row; NONE where all passed."""
-        if self.passes.all():
+        if np.logical_and.reduce(self.passes, axis=None):
             return np.zeros(self.passes.shape[1], np.int16)
         own = np.array([codes.INDEX[each.code] for each in self.rules], np.int16)
         first = self.passes.argmin(axis=0)

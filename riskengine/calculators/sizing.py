@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from riskengine.calculators import codes, trace
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above, rounded_down
-from riskengine.calculators.rules import CodeColumn, Effect, Running, Step, Verdicts
+from riskengine.calculators.rules import LIMIT, ROUND, CodeColumn, Running, Step, Verdicts
 
 LARGEST = 1e12  # no price, account or count is larger; infinity and NaN are outside every range
 SMALLEST = 1e-9  # "more than zero"
@@ -143,9 +143,9 @@ def _changes(multiplier_changes: Callable[[Sequence[Step]], list[tuple[str, Any]
     rounding that raised. Works on columns and on one row's numbers alike."""
     found = multiplier_changes(steps)
     for step in steps:
-        if step.rule.effect is Effect.LIMIT:
+        if step.rule.effect is LIMIT:
             found.append((step.rule.code, above(step.before, step.after)))
-        elif step.rule.effect is Effect.ROUND:
+        elif step.rule.effect is ROUND:
             found.append((step.rule.code, above(step.after, step.before)))
     return found
 
@@ -157,7 +157,10 @@ def cents(dollars: FloatColumn) -> FloatColumn:
 
 def refusals(checked: Checked, blocks: Verdicts) -> CodeColumn:
     """The first refusal of each row: an unusable input before any block."""
-    return np.where(checked.valid, blocks.first_failed(), np.int16(codes.INDEX["INVALID_INPUT"]))
+    return np.where(checked.valid, blocks.first_failed(), _INVALID)
+
+
+_INVALID = np.int16(codes.INDEX["INVALID_INPUT"])
 
 
 def zero_refused(refusal: CodeColumn, *columns: Any) -> list[FloatColumn]:

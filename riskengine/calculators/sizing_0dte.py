@@ -247,9 +247,9 @@ def size_book(book: Book, limits: Limits) -> Sizing:
     Returns arrays of shape (n,): see `Sizing`. Rows with an unusable input come back refused INVALID_INPUT with size 0.
     Raises ValueError only where the columns are not of one shape.
     """
+    if len(book.confidence) == 1 and limits.shared:
+        return _size(single(book), limits, 1.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        if len(book.confidence) == 1 and limits.shared:
-            return _size(single(book), limits, 1.0)
         return _size(book, limits, np.ones(len(book.confidence)))
 
 
@@ -311,7 +311,7 @@ def _size(book: Book, limits: Limits, ones: Any) -> Sizing:
     blocks = judge(BLOCKS, case, checked.valid)
     refusal = refusals(checked, blocks)
     contracts, dollars, formula = zero_refused(refusal, case.contracts, cents(running.dollars), cents(case.formula))
-    known = checked.usable[:_PRICE].all(axis=0) & book.long
+    known = np.logical_and.reduce(checked.usable[:_PRICE]) & book.long
     lifted = below(case.asked, limits.min_size_multiplier) & (limits.below_minimum_policy != REFUSE)
     return Sizing(
         system=SYSTEM,

@@ -5,6 +5,7 @@ admin, audit export and breaker trips all show the one shape made here. Labels a
 trace is readable after its rule is gone. `VERSION` rises when a key changes its meaning.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,6 @@ VERSION = 1
 ENGINE = "1.0"  # rises when a rule's arithmetic changes, so that a stored decision says which arithmetic made it
 
 Plain = float | bool | None
-_HUGE = 1e300
 
 
 def at_row(steps: Sequence[Step], verdicts: Sequence[Verdicts], amounts: Mapping[str, Any], i: int) -> "Row":
@@ -63,7 +63,7 @@ def describe(steps: Sequence[Step], minimum: float, binding: str) -> list[dict[s
             {
                 "rule": rule.code,
                 "label": rule.label,
-                "effect": rule.effect.value,
+                "effect": rule.effect,
                 "unit": rule.unit,
                 "source": rule.source,
                 "input": saw,
@@ -105,4 +105,7 @@ def plain(columns: Sequence[Any], i: int) -> list[Plain]:
     """Row i of each column (or the book's one number), rounded to 10 places: float dust such as 0.30000000000000004
     never reaches a reader. Missing and infinite are None: JSON has neither."""
     raw = [c.item(i if c.size > 1 else 0) if c.__class__ is np.ndarray else c for c in columns]
-    return [v if -_HUGE < v < _HUGE else None for v in np.array(raw, np.float64).round(10).tolist()]
+    values: list[Plain] = np.array(raw, np.float64).round(10).tolist()
+    if math.isfinite(sum(values)):  # type: ignore[arg-type]  # then each of them is
+        return values
+    return [v if math.isfinite(v) else None for v in values]  # type: ignore[arg-type]

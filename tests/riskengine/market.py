@@ -7,7 +7,7 @@ the 11th at 4.95 x 5.00. Both at 10:42:07 New York on 2021-01-04, on quotes that
 import csv
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from accounts.defaults import MAG7_7DTE, SMART_0DTE
+from accounts.defaults import MAG7_7DTE, PARAMETERS, SMART_0DTE
 from accounts.models import User
 from accounts.selectors import latest_revision
 from accounts.services import revise_profile
@@ -90,14 +90,17 @@ class Bet:
         OptionQuote.objects.filter(contract=contract or self.contract).update(**changes)
 
     def revise(self, **numbers: Any) -> None:
-        """Put other parameters or ladders in force."""
-        ladders = {name: numbers.pop(name) for name in list(numbers) if isinstance(numbers[name], Sequence)}
+        """Put other parameters in force; numbers may be text."""
         profile = self.portfolio.profile
+        exact = {
+            name: Decimal(value) if isinstance(value, str) and not PARAMETERS[name].choices else value
+            for name, value in numbers.items()
+        }
         revise_profile(
             profile=profile,
             based_on=latest_revision(profile).number,
-            numbers=numbers,
-            ladders=ladders,
+            numbers=exact,
+            ladders={},
             reason="A test.",
             author=None,
             now=WALL,

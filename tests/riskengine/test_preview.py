@@ -247,7 +247,7 @@ def test_in_a_long_chain_the_nearest_are_the_ones_looked_at(monkeypatch: pytest.
     for strike in range(3600, 3800, 20):
         if strike != 3700:
             market.quote(market.spxw(str(strike)), bet.at.replace(second=0), bid="43.00", ask="43.40")
-    assert bet.preview()["nearest"]["label"] == "SPXW 3680 call, 2021-01-04"
+    assert bet.preview()["nearest"]["occ_symbol"] == market.spxw("3680").occ_symbol
 
 
 # ---- What it costs the database ----

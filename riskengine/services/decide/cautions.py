@@ -11,6 +11,7 @@ from riskengine.calculators.columns import FloatColumn, above
 from riskengine.calculators.consequences import Consequences
 from riskengine.calculators.performance import wilson_interval
 from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
+from riskengine.services.decide import inputs
 from riskengine.services.decide.judge import Judged
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
 
 def kelly_for(judged: Judged, i: int, request: "SizeRequest") -> dict[str, Any] | None:
+    """Full Kelly by the user's own odds, and how many times that this bet is (None where that is no number)."""
     full = _full_kelly(request)
     equity = judged.situation.account.equity_start_of_day
     if full is None:
         return None
-    share = float(judged.sizing.dollars[i]) / equity
-    return {"fraction": full, "times": share / full if full > 0 else None}
+    comparable = full > 0 and equity > 0
+    times = float(judged.sizing.dollars[i]) / equity / full if comparable else None
+    return {"fraction": inputs.known(full), "times": times}
 
 
 def _full_kelly(request: "SizeRequest") -> float | None:

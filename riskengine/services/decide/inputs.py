@@ -113,16 +113,18 @@ def used(judged: Judged, i: int) -> list[dict[str, Any]]:
 
 
 def _correlation(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:
-    held = judged.situation.account.held
-    label = judged.candidates.closes_labels.get(judged.candidates.quotes.rows[i].underlying_id, "")
+    held, candidates = judged.situation.account.held, judged.candidates
+    labels = candidates.closes_labels
     if not len(held.contracts):
-        return [item("correlation", "Correlation", None, "", "no other position is open", note=label)]
-    mine = judged.candidates.pair_row == i
-    pairs = zip(held.quotes.rows, judged.candidates.pair_correlation[mine].tolist(), strict=True)
+        return [item("correlation", "Correlation", None, "", "no other position is open")]
+    own = candidates.quotes.rows[i].underlying_id
+    mine = candidates.pair_row == i
+    pairs = zip(held.quotes.rows, candidates.pair_correlation[mine].tolist(), strict=True)
     return [
-        item("correlation", f"Correlation with {row.underlying}", rho, "-1 to 1", "daily closes", note=label)
+        item("correlation", f"Correlation with {row.underlying}", rho, "-1 to 1", "daily closes",
+             note="; ".join(labels[each] for each in dict.fromkeys((own, row.underlying_id)) if each in labels))
         for row, rho in pairs
-    ]
+    ]  # fmt: skip
 
 
 def _fundamentals(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:
