@@ -1,13 +1,17 @@
 """Sizing over the API: the chain to choose from, and the explained size of a bet."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from decimal import Decimal
+from typing import IO, Any
 
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,7 +26,19 @@ from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.explanation import unusable
 from riskengine.services.decide.sizing import SizeRequest, preview_size
 
-MOST_PAYOFF = 1000
+LEAST_PAYOFF, MOST_PAYOFF = Decimal("0.01"), Decimal(100)  # as on the page
+
+
+class ShallowJSONParser(JSONParser):
+    """JSON. What is nested deeper than Python reads is a malformed request and no fault of ours."""
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("JSON parse error - nested too deeply.") from None
 
 
 class StrictDecimalField(serializers.DecimalField):
@@ -46,7 +62,7 @@ class PreviewRequestSerializer(serializers.Serializer):
         min_value=0, max_value=1, required=False, allow_null=True, help_text="Your own odds, for Kelly."
     )
     payoff = StrictDecimalField(
-        min_value=0,
+        min_value=LEAST_PAYOFF,
         max_value=MOST_PAYOFF,
         required=False,
         allow_null=True,
@@ -97,6 +113,7 @@ class SizingPreview(APIView):
     """
 
     token_scope = Scope.READ
+    parser_classes = [ShallowJSONParser]
 
     def post(self, request: Request, slug: str) -> Response:
         portfolio = portfolio_or_404(request.user, slug)
@@ -110,7 +127,7 @@ class SizingPreview(APIView):
             raise Unprocessable("SESSION_CLOSED", str(problem)) from problem
         if refusal := unusable(preview):
             code, sentence = refusal
-            raise Unprocessable(code, sentence, "contract")
+            raise Unprocessable(code, sentence, "contract" if preview["answer"]["unusable_quote"] else "")
         return Response(preview)
 
 

@@ -68,3 +68,9 @@ class ChainForm(forms.Form):
     def day(self) -> date | None:
         self.is_valid()
         return self.cleaned_data.get("expiration")
+
+
+class MarketTimeForm(forms.Form):
+    """A minute of the recorded day, New York."""
+
+    at = forms.TimeField(input_formats=["%H:%M", "%H:%M:%S"])

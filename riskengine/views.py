@@ -3,21 +3,26 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
 from positions.access import portfolio_or_404
-from positions.market.calendar import OutsideCalendar
+from positions.market.calendar import OutsideCalendar, new_york_date, new_york_instant
 from positions.market.clock import is_running, market_now
 from positions.models import Portfolio
 from positions.selectors import portfolios_for
-from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, SizeForm
+from positions.services.recording import set_market_time
+from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, MarketTimeForm, SizeForm
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.sizing import SizeRequest, preview_size
 
@@ -55,6 +60,26 @@ def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
     context = _answer(portfolio_or_404(request.user, slug), form, timezone.now())
     status = UNPROCESSABLE if context["problems"] else 200
     return render(request, "riskengine/_answer.html", context, status=status)
+
+
+@login_required
+@require_POST
+def set_clock(request: HttpRequest, slug: str) -> HttpResponse:
+    """Set a recorded market to another minute of its day, and go back to the page."""
+    portfolio = portfolio_or_404(request.user, slug)
+    form = MarketTimeForm(request.POST)
+    if form.is_valid():
+        day = new_york_date(market_now(portfolio.clock, timezone.now()))
+        try:
+            to = new_york_instant(day, form.cleaned_data["at"])
+            set_market_time(portfolio=portfolio, to=to, now=timezone.now())
+        except ValidationError as problem:
+            messages.error(request, " ".join(problem.messages))
+    else:
+        messages.error(request, "Give the market time as hours and minutes, New York: 10:08.")
+    asked = urlsplit(request.META.get("HTTP_REFERER", "")).query  # what stood on the page, a script may have changed it
+    here = reverse("size", args=[slug])
+    return redirect(f"{here}?{asked}" if asked else here)
 
 
 @never_cache

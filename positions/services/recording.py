@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from positions.market.calendar import new_york_date
-from positions.market.clock import is_running, market_now
+from positions.market.clock import market_now
 from positions.market_selectors import calendar_around
 from positions.models import ClockKind, EquitySnapshot, MarketClock, Portfolio
 from positions.services.portfolio import lock_portfolio
@@ -50,11 +50,11 @@ def set_market_time(*, portfolio: Portfolio, to: datetime, now: datetime) -> Mar
 def restart_ended(*, at: dict[str, datetime], now: datetime) -> list[Portfolio]:
     """Start recordings again that have run out and were only looked at: `at` gives the market time by portfolio slug.
 
-    A newcomer who comes back tomorrow finds a market that moves. What has traded is left as it ended.
+    A newcomer who comes back tomorrow finds a market that moves. What runs, is paused or has traded is left as it is.
     """
     restarted = []
     for portfolio in Portfolio.objects.filter(slug__in=at, is_demo=True).select_related("clock").order_by("pk"):
-        if is_running(portfolio.clock, now) or market_now(portfolio.clock, now) < at[portfolio.slug]:
+        if market_now(portfolio.clock, now) != portfolio.clock.market_ends_at:
             continue
         try:
             set_market_time(portfolio=portfolio, to=at[portfolio.slug], now=now)

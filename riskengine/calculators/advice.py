@@ -25,9 +25,10 @@ class Bets:
 
     `asked` is what the factors asked for before the floor; `risk_budget` the loss the profile plans for;
     `round_trip_cost` spread plus both fees a share; `first_target` the first effective target a share above the ask;
-    `notional` the shares on exercise times the underlying; `loss_at_minus_5` the loss when the underlying falls (puts:
-    rises) 5%; `correlated_dollars` this bet and the open ones correlated with it; `kelly` the full Kelly fraction of
-    the user's own odds; `record_*` the account's own closed trades.
+    `shares` what exercise delivers (NaN where it settles in cash) and `notional` what the bet stands for;
+    `loss_at_minus_5` the loss when the underlying falls (puts: rises) 5%; `correlated_dollars` this bet and the open
+    ones correlated with it; `kelly` the full Kelly fraction of the user's own odds; `record_*` the account's own closed
+    trades.
     """
 
     dollars: FloatColumn
@@ -89,6 +90,14 @@ def _record(row: Row, numbers: Numbers) -> str:
     won = row["record_wins"] / row["record_trades"]
     interval = f"95% interval {percent(row['record_low'], 0)} to {percent(row['record_high'], 0)}"
     return f"{need}; your record: {percent(won, 0)} ({interval}, {plain(row['record_trades'])} trades)."
+
+
+def _exercise(row: Row, numbers: Numbers) -> str:
+    """Shares where they are delivered; a cash-settled index option (no shares) stands for the index only."""
+    times = f"{usd(row['notional'])}: {plain(row['notional'] / row['equity'], 0)} times the account."
+    if math.isnan(row["shares"]):
+        return f"This bet stands for {times} It settles in cash."
+    return f"Exercise would mean {plain(row['shares'])} shares, {times}"
 
 
 def _kelly(row: Row, numbers: Numbers) -> str:
@@ -169,10 +178,7 @@ ADVICE: tuple[Advice, ...] = (
     Advice(
         "W11",
         lambda b, limits: (b.dollars > 0) & above(b.notional, 10.0 * b.equity),
-        lambda r, n: (
-            f"Exercise would mean {plain(r['shares'])} shares, {usd(r['notional'])}: "
-            f"{plain(r['notional'] / r['equity'], 0)} times the account."
-        ),
+        _exercise,
     ),
     Advice(
         "W12",

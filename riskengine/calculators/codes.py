@@ -175,7 +175,7 @@ CODES: tuple[Code, ...] = (
     Code("COOLDOWN", _G, "A pause is running in this symbol or portfolio: {saw} min left."),
     Code("EVENT_BLACKOUT", _G, "A calendar event blocks entries now."),
     Code("EARNINGS_BEFORE_EXPIRY", _G, "Earnings fall before the expiration."),
-    Code("EXPIRATION_OUT_OF_RANGE", _G, "{saw} days to expiration; this system opens {limit}."),
+    Code("EXPIRATION_OUT_OF_RANGE", _G, "{saw} days to expiration; the nearest this system opens is {limit}."),
     Code("ADJUSTED_CONTRACT", _G, "An adjusted contract is never opened, only closed."),
     Code("AM_SETTLED", _G, "An AM-settled contract stops trading the session before: it is refused."),
     Code("UNDERLYING_HALTED", _G, "Trading in the underlying is halted."),

@@ -407,9 +407,13 @@ _LIQUID: tuple[Rule, ...] = (
     cost_under_target,
     book_exposure,
 )
-_GREEKS: tuple[Rule, ...] = (greeks_known, correlation_known)
-MARKET_0DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, not_too_late, *_CONTRACT, *_FRESH, *_GREEKS, *_LIQUID)
-MARKET_7DTE: tuple[Rule, ...] = (*_STATE, *_CLOCK, *_CONTRACT, no_earnings_inside, *_FRESH, *_LIQUID)
+# In the product an unknown correlation or Greek is named before the limit that it would have been held against.
+_KNOWN_FIRST = {"MAX_CORRELATION": correlation_known, "MAX_DELTA": greeks_known}
+_PRODUCT_0DTE: tuple[Rule, ...] = tuple(
+    gate for limit in ACCOUNT_0DTE for gate in (_KNOWN_FIRST.get(limit.code), limit) if gate is not None
+)
+ENTRY_0DTE: tuple[Rule, ...] = (*_PRODUCT_0DTE, *_STATE, *_CLOCK, not_too_late, *_CONTRACT, *_FRESH, *_LIQUID)
+ENTRY_7DTE: tuple[Rule, ...] = (*ACCOUNT_7DTE, *_STATE, *_CLOCK, *_CONTRACT, no_earnings_inside, *_FRESH, *_LIQUID)
 
 
 def judge_account(
@@ -438,5 +442,5 @@ AT_PLACEMENT = frozenset({"HEARTBEAT_STALE"})
 
 def entry_gates(system: str, *, placing: bool) -> tuple[Rule, ...]:
     """The gates of a system: A-16's list, account first. A preview leaves out those of `AT_PLACEMENT`."""
-    gates = (*ACCOUNT_0DTE, *MARKET_0DTE) if system == "smart-0dte" else (*ACCOUNT_7DTE, *MARKET_7DTE)
+    gates = ENTRY_0DTE if system == "smart-0dte" else ENTRY_7DTE
     return gates if placing else tuple(gate for gate in gates if gate.code not in AT_PLACEMENT)

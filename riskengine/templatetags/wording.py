@@ -97,6 +97,12 @@ def ny_seconds(value: str | datetime | None) -> str:
 
 
 @register.filter
+def ny_minutes(value: str | datetime | None) -> str:
+    """New York hours and minutes, as a time field takes them: 10:42."""
+    return f"{_instant(value):%H:%M}" if value else ""
+
+
+@register.filter
 def ny_date(value: str | datetime | None) -> str:
     """The New York date of an instant: 2021-01-04."""
     return f"{_instant(value):%Y-%m-%d}" if value else UNKNOWN

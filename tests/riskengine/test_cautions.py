@@ -1,4 +1,4 @@
-"""What a person is told beside a size: each warning of SPEC 7.5 exactly when its trigger holds, and what a bet costs."""
+"""What is said beside a size: each warning of SPEC 7.5 exactly when its trigger holds, and what a bet can cost."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from positions.models import EquitySnapshot, Portfolio, VixReading
+from positions.models import EquitySnapshot, Portfolio, UnderlyingBar, VixReading
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.market import Bet
@@ -29,7 +29,9 @@ class Situation:
         bet = self.make()
         self.spoil(bet)
         said = bet.preview(self.confidence, **self.odds)["advice"]
-        assert [each["code"] for each in said] == sorted((each["code"] for each in said), key=lambda code: int(code[1:]))
+        assert [each["code"] for each in said] == sorted(
+            (each["code"] for each in said), key=lambda code: int(code[1:])
+        )
         return {each["code"]: each["text"] for each in said}
 
 
@@ -85,14 +87,18 @@ ZERO, SEVEN = market.zero_dte, market.seven_dte
 SAID: dict[str, tuple[Situation, str, Situation]] = {
     "W1": (
         Situation(),
-        "This bet is 22.2% of the account in one option; the whole amount can be lost. At a 55% even-money edge full "
-        "Kelly is 10%.",
+        (
+            "This bet is 22.2% of the account in one option; the whole amount can be lost. At a 55% even-money edge "
+            "full Kelly is 10%."
+        ),
         Situation(confidence="0.65", spoil=quoted("59.60", "60.00", min_position_size="0.10")),
     ),
     "W2": (
         Situation(odds=odds("0.55", "1")),
-        "Your numbers give full Kelly 10.0%; this bet is 2.2 times that: about zero or negative growth even with the "
-        "edge.",
+        (
+            "Your numbers give full Kelly 10.0%; this bet is 2.2 times that: about zero or negative growth even with "
+            "the edge."
+        ),
         Situation(),
     ),
     "W3": (
@@ -255,8 +261,7 @@ def test_the_gap_to_zero_counts_what_is_open_at_its_mark() -> None:
 
 def test_what_is_not_known_costs_unknown_and_not_nothing() -> None:
     bet = market.seven_dte()
-    bet.portfolio.clock.refresh_from_db()
-    market.UnderlyingBar.objects.all().delete()
+    UnderlyingBar.objects.all().delete()
     found = costs(bet.preview())
     assert [found[code] for code in ("ONE_PERCENT", "THETA_HOUR", "EXERCISE")] == [None, None, None]
     assert found["TOTAL_LOSS"] == 41_000

@@ -13,11 +13,8 @@ import pytest
 from positions.market.calendar import new_york_instant
 from positions.models import (
     EarningsDate,
-    EquitySnapshot,
-    InstrumentKind,
     OpenInterest,
     OptionContract,
-    OptionQuote,
     OptionTradeBar,
     Portfolio,
     State,
@@ -27,15 +24,12 @@ from positions.models import (
 from positions.services.portfolio import change_state
 from tests import factories
 from tests.riskengine import market
+from tests.riskengine.answer import failed
 from tests.riskengine.market import Bet
 
 pytestmark = pytest.mark.django_db
 
 Spoil = Callable[[Bet], Any]
-
-
-def failed(preview: dict[str, Any]) -> list[str]:
-    return [gate["rule"] for gate in preview["trace"]["gates"] if not gate["passed"]]
 
 
 def assert_refused(preview: dict[str, Any], codes: str, sentence: str) -> None:
@@ -138,6 +132,10 @@ def both(*spoils: Spoil) -> Spoil:
 
 # ---- Smart-0DTE ----
 
+HALTED = (
+    "Emergency halt: day P&L is {pnl}; the halt is at {limit}, or was set by a person. A staff user clears it with a "
+    "reason."
+)
 REFUSED_0DTE = {
     "MIN_CONFIDENCE": (revise(min_confidence_threshold="0.71"), "Confidence 0.7 is under 0.71, the lowest tradable."),
     "MAX_VIX": (vix("30.01"), "VIX 30.01 is above 30, the highest for entries."),
@@ -160,8 +158,7 @@ REFUSED_0DTE = {
     "NOT_ACTIVE": (state(State.REDUCING), "The portfolio is not ACTIVE: openings are refused until it is."),
     "EMERGENCY_HALT NOT_ACTIVE": (
         state(State.HALTED),
-        "Emergency halt: day P&L is $0.00; the halt is at −$12,000, or was set by a person. A staff user clears it "
-        "with a reason.",
+        HALTED.format(pnl="$0.00", limit="−$12,000"),
     ),
     "MODE_OFF": (portfolio(mode="off"), "The portfolio's mode is off: nothing is placed."),
     "THROTTLED": (intents(5), "5 opening intents in the window; the limit is 5."),
@@ -176,8 +173,7 @@ REFUSED_0DTE = {
     ),
     "EMERGENCY_HALT MAX_DAILY_LOSS NEEDS_CONFIRMATION": (
         held(3, "60.00", "20.00"),
-        "Emergency halt: day P&L is −$12,000; the halt is at −$12,000, or was set by a person. A staff user clears it "
-        "with a reason.",
+        HALTED.format(pnl="−$12,000", limit="−$12,000"),
     ),
     "ADJUSTED_CONTRACT": (contract(is_adjusted=True), "An adjusted contract is never opened, only closed."),
     "AM_SETTLED": (
@@ -224,7 +220,9 @@ ALLOWED_0DTE = {
     "enough open interest": interest(30),
     "no volume known, waived": both(nothing_known(OptionTradeBar), revise(waive_volume_unknown=True)),
     "no interest known, waived": both(nothing_known(OpenInterest), revise(waive_open_interest_unknown=True)),
-    "an underlying price of a minute ago": lambda bet: UnderlyingBar.objects.update(bar_at=bet.at - timedelta(minutes=1)),
+    "an underlying price of a minute ago": lambda bet: UnderlyingBar.objects.update(
+        bar_at=bet.at - timedelta(minutes=1)
+    ),
     "a put's delta against a call's": both(
         held(3, "44.40", "44.00", "3740", "P"), revise(max_portfolio_delta="0.029", max_portfolio_gamma="1")
     ),
@@ -339,8 +337,7 @@ REFUSED_7DTE = {
     "NOT_ACTIVE": (state(State.UNKNOWN), "The portfolio is not ACTIVE: openings are refused until it is."),
     "EMERGENCY_HALT NOT_ACTIVE": (
         state(State.FLATTENING),
-        "Emergency halt: day P&L is $0.00; the halt is at −$20,000, or was set by a person. A staff user clears it "
-        "with a reason.",
+        HALTED.format(pnl="$0.00", limit="−$20,000"),
     ),
     "EARNINGS_BEFORE_EXPIRY": (reports(7), "Earnings fall before the expiration."),
     "BOOK_EXPOSURE": (

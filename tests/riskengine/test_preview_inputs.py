@@ -9,7 +9,6 @@ import pytest
 
 from positions.market.calendar import new_york_instant
 from positions.models import (
-    DailyClose,
     EquitySnapshot,
     Fundamental,
     Instrument,
@@ -24,25 +23,12 @@ from positions.models import (
 from riskengine.services.decide.explanation import unusable
 from tests import oracle
 from tests.riskengine import market
+from tests.riskengine.answer import failed, inputs
 from tests.riskengine.market import Bet
 
 pytestmark = pytest.mark.django_db
 
 Spoil = Callable[[Bet], Any]
-UP_AND_DOWN, DOWN_AND_UP = (lambda number: 1 if number % 2 else -1), (lambda number: -1 if number % 2 else 1)
-TWO_AND_TWO = lambda number: 1 if number % 4 < 2 else -1  # noqa: E731 (beside its like): uncorrelated with the others
-
-
-def failed(preview: dict[str, Any]) -> list[str]:
-    return [gate["rule"] for gate in preview["trace"]["gates"] if not gate["passed"]]
-
-
-def inputs(preview: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {each["name"]: each for each in preview["inputs"]}
-
-
-def step(preview: dict[str, Any], rule: str) -> dict[str, Any]:
-    return next(each for each in preview["trace"]["steps"] if each["rule"] == rule)
 
 
 # ---- A quote that is no price ----
@@ -208,105 +194,6 @@ def test_a_working_order_reserves_its_worst_price() -> None:
     assert refusal["sentence"].startswith("Room under the exposure limit is $11,920, under the minimum bet of $12,000.")
     order.delete()
     assert bet.preview()["answer"]["approved"]
-
-
-# ---- Correlation, from closes ----
-
-
-def holding_qqq(right: str = "C") -> Bet:
-    bet = market.zero_dte()
-    of = market.stock("QQQ", "310", right, expires=market.MONDAY)
-    known_at = bet.at.replace(second=0)
-    market.bar("QQQ", known_at, Decimal(310))
-    market.quote(of, known_at, bid="1.95", ask="2.00")
-    bet.hold(of, 5, "2.00")
-    return bet
-
-
-@pytest.mark.parametrize(
-    ("moves", "right", "risk", "codes"),
-    [
-        (UP_AND_DOWN, "C", 1, ["MAX_CORRELATION"]),
-        (UP_AND_DOWN, "P", 0, []),
-        (DOWN_AND_UP, "P", 1, ["MAX_CORRELATION"]),
-        (TWO_AND_TWO, "C", 0, []),
-        (None, "C", 1, ["MAX_CORRELATION", "CORRELATION_UNKNOWN"]),
-    ],
-    ids=["moves alike", "a hedge", "a put that moves opposite", "unrelated", "no closes: the worst case"],
-)
-def test_a_bet_beside_another_is_judged_by_how_both_closed(
-    moves: Callable[[int], float] | None, right: str, risk: float, codes: list[str]
-) -> None:
-    bet = holding_qqq(right)
-    market.closes("SPX", UP_AND_DOWN)
-    if moves is not None:
-        market.closes("QQQ", moves)
-    preview = bet.preview()
-    assert failed(preview) == codes
-    assert step(preview, "CORRELATION")["input"] == pytest.approx(risk, abs=1e-3)
-
-
-@pytest.mark.parametrize(("last", "known"), [(3, True), (4, False)])
-def test_closes_that_end_too_long_ago_measure_nothing(last: int, known: bool) -> None:
-    bet = holding_qqq("P")
-    market.closes("SPX", UP_AND_DOWN)
-    market.closes("QQQ", UP_AND_DOWN)
-    days = sorted(DailyClose.objects.filter(instrument__symbol="QQQ").values_list("session_on", flat=True))
-    DailyClose.objects.filter(instrument__symbol="QQQ", session_on__in=days[-last:]).delete()
-    assert ("CORRELATION_UNKNOWN" not in failed(bet.preview())) is known
-
-
-def test_closes_of_the_day_itself_are_never_read() -> None:
-    bet = holding_qqq("P")
-    market.closes("SPX", UP_AND_DOWN)
-    market.closes("QQQ", UP_AND_DOWN)
-    before = bet.preview()
-    DailyClose.objects.create(
-        instrument=Instrument.objects.get(symbol="QQQ"),
-        session_on=market.MONDAY,
-        close=1,
-        adjusted_close=1,
-        source="test",
-    )
-    assert bet.preview() == before
-
-
-def holding_msft(**moves: Callable[[int], float]) -> Bet:
-    bet = market.seven_dte()
-    of = market.stock("MSFT", "220")
-    market.quote(of, bet.at.replace(second=0), bid="4.95", ask="5.00")
-    bet.hold(of, 10, "5.00")
-    for symbol, how in moves.items():
-        market.closes(symbol, how)
-    return bet
-
-
-@pytest.mark.parametrize(
-    ("moves", "rho"),
-    [({"AAPL": UP_AND_DOWN, "MSFT": UP_AND_DOWN}, "1"), ({"AAPL": UP_AND_DOWN, "MSFT": TWO_AND_TWO}, "0"), ({}, None)],
-    ids=["alike", "unrelated", "no closes"],
-)
-def test_a_7dte_size_with_correlated_stocks_is_the_referees(
-    moves: dict[str, Callable[[int], float]], rho: str | None
-) -> None:
-    preview = holding_msft(**moves).preview("0.9")
-    given = {"confidence": "0.9", "option_price": "5", "portfolio_value": "100000", "buying_power": "95000"}
-    expected = oracle.size_7dte({**given, "correlations": [rho]})
-    assert (preview["answer"]["indicative_contracts"], preview["answer"]["binding"]) == (
-        expected["contracts"],
-        expected["binding"],
-    )
-
-
-@pytest.mark.parametrize("alias_is", ["AAPL", "MSFT"], ids=["the bet's stock", "the open position's stock"])
-def test_closes_of_another_class_are_read_and_labelled(alias_is: str) -> None:
-    other = {"AAPL": "MSFT", "MSFT": "AAPL"}[alias_is]
-    bet = holding_msft(GOOGL=UP_AND_DOWN, **{other: UP_AND_DOWN})
-    label = "closes of GOOGL (class A) read for GOOG (class C)"
-    googl = Instrument.objects.get(symbol="GOOGL")
-    Instrument.objects.filter(symbol=alias_is).update(closes_alias=googl, closes_alias_label=label)
-    found = inputs(bet.preview())["correlation"]
-    assert (found["value"], found["note"]) == (pytest.approx(1), label)
 
 
 # ---- VIX, fundamentals, SPY ----

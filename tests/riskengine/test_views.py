@@ -220,3 +220,29 @@ def test_signing_out_is_a_post(client: Client) -> None:
 def test_a_wrong_password_gets_one_sentence(recorded_minutes: None, db: None) -> None:
     page = Client().post("/accounts/sign-in/", {"username": "demo", "password": "wrong"}).content.decode()
     assert "The name and the password do not belong together." in page
+
+
+CLOCK = "/portfolios/smart-0dte/clock/"
+
+
+def test_a_recorded_market_is_set_to_another_minute_and_the_question_stays(client: Client) -> None:
+    asked = f"?contract={CALL}&confidence=0.8"
+    answer = client.post(CLOCK, {"at": "10:13"}, headers={"referer": f"http://testserver{SIZE}{asked}"})
+    assert (answer.status_code, answer["Location"]) == (302, f"{SIZE}{asked}")
+    assert "NY <time" in (page := client.get(SIZE).content.decode())
+    assert "T10:13:" in page or "T15:13:" in page
+
+
+@pytest.mark.parametrize(
+    ("at", "said"), [("25:99", "hours and minutes"), ("", "hours and minutes"), ("03:00", "Choose")]
+)
+def test_a_minute_outside_the_recording_is_refused_with_a_sentence(client: Client, at: str, said: str) -> None:
+    page = client.post(CLOCK, {"at": at}, follow=True).content.decode()
+    assert said in page
+
+
+def test_only_who_may_see_the_portfolio_sets_its_market_time(recorded_minutes: None, db: None) -> None:
+    stranger = Client()
+    stranger.force_login(factories.user("stranger"))
+    assert stranger.post(CLOCK, {"at": "10:13"}).status_code == 404
+    assert stranger.get(CLOCK).status_code in (404, 405)

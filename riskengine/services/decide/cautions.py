@@ -42,6 +42,7 @@ def advice_for(judged: Judged, costs: Consequences, i: int, request: "SizeReques
     n = len(sizing.contracts)
     zero_dte = situation.portfolio.system == SMART_0DTE
     equity = np.full(n, situation.account.equity_start_of_day)
+    physical = np.array([row.settlement == "pm_physical" for row in judged.candidates.quotes.rows])
     known: dict[str, FloatColumn] = {
         "dollars": sizing.dollars,
         "equity": equity,
@@ -51,7 +52,7 @@ def advice_for(judged: Judged, costs: Consequences, i: int, request: "SizeReques
         "round_trip_cost": costs.round_trip_cost,
         "first_target": judged.slices.threshold[:, 0] * judged.candidates.quotes.ask,
         "risk_budget": sizing.amount("risk_budget"),
-        "shares": costs.exercise_shares,
+        "shares": np.where(physical, costs.exercise_shares, np.nan),
         "notional": costs.exercise_notional,
         "kelly": np.full(n, np.nan if (full := _full_kelly(request)) is None else full),
     }

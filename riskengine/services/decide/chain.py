@@ -1,18 +1,28 @@
 """The recorded chain as the ticket shows it: search, expirations, quotes with how usable they are."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from accounts.models import RiskProfileRevision
 from accounts.selectors import latest_revision
 from positions.market.calendar import days_to_expiration, new_york_date
 from positions.market.clock import market_now
-from positions.market_selectors import QuotedContract, expirations, option_chain, quoted_underlyings, search_contracts
+from positions.market_selectors import (
+    QuotedContract,
+    expirations,
+    option_chain,
+    quoted_underlyings,
+    search_contracts,
+    underlying_prices,
+)
 from positions.models import Portfolio
 from riskengine.services.decide.explanation import label
 
 MOST_ROWS = 80
+MOST_FOUND = 1_000  # a search looks at this many; the page shows the nearest to the money of them
 
 
 class UnreadableSearch(ValueError):
@@ -23,11 +33,12 @@ def chain_view(*, portfolio: Portfolio, query: str, expiration: date | None, now
     """Contracts to choose from: what the search finds, else the chain of the first underlying at an expiration that
     the system opens. Raises UnreadableSearch with a sentence."""
     at, source = market_now(portfolio.clock, now), portfolio.quote_source
+    revision = latest_revision(portfolio.profile)
     underlyings = quoted_underlyings(source=source, now=at)
     listed: list[date] = []
     if query.strip():
         try:
-            rows = search_contracts(query, source=source, now=at, limit=MOST_ROWS)
+            rows = search_contracts(query, source=source, now=at, limit=MOST_FOUND)
         except ValueError as problem:
             raise UnreadableSearch(str(problem)) from problem
         listed = sorted({row.expires_on for row in rows})
@@ -36,25 +47,38 @@ def chain_view(*, portfolio: Portfolio, query: str, expiration: date | None, now
             rows = [row for row in rows if row.expires_on == selected]
     elif underlyings:
         listed = expirations(underlyings[0], source=source, now=at)
-        selected = expiration if expiration in listed else _tradable(portfolio, listed, at)
+        selected = expiration if expiration in listed else _tradable(revision, listed, at)
         rows = option_chain(underlyings[0], selected, source=source, now=at) if selected else []
     else:
         selected, rows = None, []
-    revision = latest_revision(portfolio.profile)
     widest, oldest = float(revision.max_spread), float(revision.recorded_quote_max_age_seconds)
     return {
         "underlyings": underlyings,
         "expirations": [
             {"on": day.isoformat(), "days": days_to_expiration(day, at), "selected": day == selected} for day in listed
         ],
-        "rows": [_row(row, at, widest, oldest) for row in rows[:MOST_ROWS]],
+        "rows": [_row(row, at, widest, oldest) for row in _near_the_money(rows, source, at)],
         "total": len(rows),
     }
 
 
-def _tradable(portfolio: Portfolio, listed: list[date], at: datetime) -> date | None:
+def _near_the_money(rows: list[QuotedContract], source: str, at: datetime) -> list[QuotedContract]:
+    """At most MOST_ROWS, those nearest to their underlying's price, in the order in which they came."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    prices = underlying_prices({row.underlying_id for row in rows}, source=source, now=at)
+
+    def distance(row: QuotedContract) -> Decimal:
+        known = prices.get(row.underlying_id)
+        return abs(row.strike - known.price) if known else row.strike
+
+    shown = {row.contract_id for row in sorted(rows, key=distance)[:MOST_ROWS]}
+    return [row for row in rows if row.contract_id in shown]
+
+
+def _tradable(revision: RiskProfileRevision, listed: list[date], at: datetime) -> date | None:
     """The first expiration that the system opens, else the first there is."""
-    revision, today = latest_revision(portfolio.profile), new_york_date(at)
+    today = new_york_date(at)
     fitting = [
         day for day in listed if revision.min_expiration_days <= (day - today).days <= revision.max_expiration_days
     ]

@@ -71,7 +71,10 @@ def rows(judged: Judged, costs: Consequences, i: int) -> list[dict[str, Any]]:
         f"{show(costs.recovery_gain, 'fraction')} to make it good."
     )
     move = f"By delta alone: {show(costs.share_delta, 'SPY shares')} shares of the underlying."
-    exercise = f"{contracts} are {show(costs.exercise_shares, 'count')} shares of the underlying. Closed before that."
+    if judged.candidates.quotes.rows[i].settlement == "pm_physical":
+        exercise = f"{contracts} are {show(costs.exercise_shares, 'count')} shares; closed before they could be."
+    else:
+        exercise = f"{contracts} stand for {show(costs.exercise_shares, 'count')} times the index; settled in cash."
     return [
         cost("AT_STOP", "Loss at the stop", costs.loss_at_stop[i], stop, costs.loss_at_stop_fraction[i]),
         cost("TOTAL_LOSS", "Total loss", costs.total_loss[i], zero, costs.total_loss_fraction[i]),
@@ -79,7 +82,7 @@ def rows(judged: Judged, costs: Consequences, i: int) -> list[dict[str, Any]]:
         cost("FEES", "Fees, both sides", costs.fees[i], f"{fee} a contract and side."),
         cost("ONE_PERCENT", "Underlying up 1%", costs.one_percent_move[i], move),
         cost("THETA_HOUR", "One hour passes", costs.theta_per_hour[i], "Theta over 365 days; faster near expiry."),
-        cost("EXERCISE", "On exercise", costs.exercise_notional[i], exercise),
+        cost("EXERCISE", "Notional on exercise", costs.exercise_notional[i], exercise),
         *_gaps(judged, float(costs.total_loss[i]), cost),
     ]
 
@@ -89,9 +92,12 @@ def _gaps(judged: Judged, bet: float, cost: Callable[..., dict[str, Any]]) -> li
     found = []
     for code, name, extra in (("GAP_BEFORE", "Gap to zero now", 0.0), ("GAP_AFTER", "Gap to zero with this bet", bet)):
         dollars, share, times = _gap(judged, extra)
-        note = (
-            f"If every open option went to zero: {wording.show(inputs.known(times), 'multiple')} the emergency limit. "
-            "No breaker can bound it, only the size can."
-        )
+        note = "Nothing is open."
+        if dollars != 0:
+            multiple = wording.show(inputs.known(times), "multiple")
+            note = (
+                f"If every open option went to zero: {multiple} the emergency limit. No breaker can bound it, only the "
+                "size can."
+            )
         found.append(cost(code, name, dollars, note, share))
     return found

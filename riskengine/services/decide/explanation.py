@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accounts.defaults import MAG7_7DTE, PARAMETERS, SMART_0DTE
-from riskengine.calculators import codes, take_profit, trace, wording
+from riskengine.calculators import codes, stops, take_profit, trace, wording
+from riskengine.calculators.columns import FloatColumn
 from riskengine.services.decide import cautions, costs, inputs
 from riskengine.services.decide.judge import UNUSABLE_QUOTE, Judged
 
@@ -64,7 +65,13 @@ def explain(
         "advice": [] if unusable else cautions.advice_for(judged, consequences, i, request),
         "warnings": [],
         "waived": _waived(judged, i),
-        "not_judged": [{"code": "HEARTBEAT_STALE", "note": "Judged when the bet is placed, not in a preview."}],
+        "not_judged": [
+            {
+                "code": "HEARTBEAT_STALE",
+                "label": "Age of the last risk check",
+                "note": "Judged when the bet is placed, not in a preview.",
+            }
+        ],
         "nearest": _nearest(*nearest) if nearest else None,
         "revision": {
             "number": situation.revision.number,
@@ -192,17 +199,18 @@ def _waived(judged: Judged, i: int) -> list[dict[str, str]]:
 def _targets(judged: Judged, i: int) -> dict[str, Any] | None:
     """The effective targets and the stop as prices now, for an entry at the ask."""
     quantity = judged.sizing.contracts
-    ask = judged.candidates.quotes.ask[i]
+    ask = judged.candidates.quotes.ask
     slices = judged.slices
     planned = take_profit.planned(slices, quantity)
     each = np.diff(planned, axis=1, prepend=0)
+    prices = _tick_valid(judged, ask[:, None] * (1.0 + np.where(slices.mask, slices.threshold, 0.0)))
     shares = take_profit.shares(slices) / take_profit.WHOLE
     tiers = [
         {
             "number": k + 1,
             "threshold": float(slices.base[i, k]),
             "effective": float(slices.threshold[i, k]),
-            "price": inputs.known(ask * (1.0 + slices.threshold[i, k])),
+            "price": inputs.known(prices[i, k]),
             "share": float(shares[i, k]),
             "contracts": int(each[i, k]),
         }
@@ -222,6 +230,12 @@ def _targets(judged: Judged, i: int) -> dict[str, Any] | None:
         "runner_contracts": int(quantity[i] - planned[i].max(initial=0, where=slices.mask[i])),
         "target_price": inputs.known(judged.stop.target[i]),
     }
+
+
+def _tick_valid(judged: Judged, prices: FloatColumn) -> FloatColumn:
+    """Targets as prices that the exchange accepts: the first tick at or above, where the bid crosses them."""
+    columns = [stops.round_up_to_tick(price, judged.candidates.quotes.tick(price)) for price in prices.T]
+    return np.stack(columns, axis=1)
 
 
 def unusable(preview: dict[str, Any]) -> tuple[str, str] | None:
