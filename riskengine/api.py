@@ -24,7 +24,8 @@ from positions.market.symbols import parse
 from positions.models import OptionContract
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.explanation import unusable
-from riskengine.services.decide.sizing import SizeRequest, preview_size
+from riskengine.services.decide.request import SizeRequest
+from riskengine.services.decide.sizing import preview_size
 
 LEAST_PAYOFF, MOST_PAYOFF = Decimal("0.01"), Decimal(100)  # as on the page
 

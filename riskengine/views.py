@@ -24,7 +24,8 @@ from positions.selectors import portfolios_for
 from positions.services.recording import set_market_time
 from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, MarketTimeForm, SizeForm
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
-from riskengine.services.decide.sizing import SizeRequest, preview_size
+from riskengine.services.decide.request import SizeRequest
+from riskengine.services.decide.sizing import preview_size
 
 UNPROCESSABLE = 422
 

@@ -229,7 +229,6 @@ def whole_contracts_fit(case: Case) -> Verdict:
 FACTORS = (confidence_factor, vix_factor, correlation_factor, exposure_factor)
 CLAMPS = (highest_multiplier, lowest_multiplier)
 LIMITS = (maximum_bet, exposure_room, buying_power, day_budget)
-ROUNDING = (round_to_contracts,)
 BLOCKS = (
     long_only,
     factors_reach_minimum,
@@ -307,7 +306,7 @@ def _size(book: Book, limits: Limits, ones: Any) -> Sizing:
     case.asked = running.multiplier
     apply(CLAMPS, case, running)
     running.dollars = running.multiplier * minimum
-    apply((*LIMITS, *ROUNDING), case, running)
+    apply((*LIMITS, round_to_contracts), case, running)
     blocks = judge(BLOCKS, case, checked.valid)
     refusal = refusals(checked, blocks)
     contracts, dollars, formula = zero_refused(refusal, case.contracts, cents(running.dollars), cents(case.formula))

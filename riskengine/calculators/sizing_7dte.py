@@ -1,10 +1,7 @@
 """Mag7-7DTE: how big (SPEC section 4).
 
-    MIN  = max(33,000, 33% V)     HARD = 66% V            refused when MIN > HARD
-    T    = confidence tier (a ceiling)
-    F    = 1 + ((0.5 + score) + confidence) / 2, not applied when the score is missing
-    K    = correlation factor
-    m    = clamp(min(T, F) x K, 1, T)
+    MIN  = max(33,000, 33% V)     HARD = 66% V     refused when MIN > HARD
+    m    = clamp(min(T, F) x K, 1, T)     T confidence tier, F fundamental factor if there is a score, K correlation
     n    = max(ceil(MIN / cost), floor(m x MIN / cost)), then at most HARD, the allocation's room, buying power
 
 Whole contracts are rounded to the ceiling at the minimum and to the floor above it, so every bet is at least MIN and at
@@ -102,7 +99,7 @@ DOOR = Door(
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """What the rules may look at: the checked inputs, the limits, and the dollar terms they share."""
+    """What the rules may look at: checked inputs, limits, and the dollar terms they share."""
 
     limits: Limits
     running: Running
@@ -268,7 +265,6 @@ def risk_budget_for_minimum(case: Case) -> Verdict:
 
 ASKING = (confidence_tier, fundamental_ceiling, correlation_factor)
 CLAMPS = (tier_ceiling, lowest_multiplier)
-ROUNDING = (round_to_contracts,)
 LIMITS = (maximum_bet, stock_allocation, minimum_over_allocation, buying_power, risk_budget)
 BLOCKS = (
     long_only,
@@ -286,8 +282,7 @@ BLOCKS = (
 def size_book(book: Book, limits: Limits) -> Sizing:
     """Size every row of `book` under `limits` (SPEC section 4).
 
-    Returns arrays of shape (n,): see `Sizing`. Rows with an unusable input come back refused INVALID_INPUT with size 0.
-    Raises ValueError only where the columns are not of one shape.
+    Returns arrays of shape (n,): see `Sizing`. Rows with an unusable input come back refused INVALID_INPUT, size 0.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         n = len(book.confidence)
@@ -359,7 +354,7 @@ def _size(book: Asked, limits: Limits, ones: Any, pairs: AbsoluteCorrelation, wo
     case.asked = running.multiplier
     apply(CLAMPS, case, running)
     running.dollars = running.multiplier * minimum
-    apply((*ROUNDING, *LIMITS), case, running)
+    apply((round_to_contracts, *LIMITS), case, running)
     blocks = judge(BLOCKS, case, checked.valid)
     refusal = refusals(checked, blocks)
     contracts, dollars, formula = zero_refused(
@@ -397,7 +392,7 @@ def _size(book: Asked, limits: Limits, ones: Any, pairs: AbsoluteCorrelation, wo
     )
 
 
-# How far a refused row got: -1 for an unusable input, then the blocks in order; a row that passed got past them all.
+# How far a refused row got: -1 for an unusable input, then the blocks in order; past them all where none refused.
 _REACHED = np.full(len(codes.CODES), len(BLOCKS))
 _REACHED[[codes.INDEX["INVALID_INPUT"], *(codes.INDEX[each.code] for each in BLOCKS)]] = range(-1, len(BLOCKS))
 

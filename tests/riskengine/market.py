@@ -42,7 +42,8 @@ from positions.models import (
     VixReading,
 )
 from positions.services.portfolio import ClockSetting
-from riskengine.services.decide.sizing import SizeRequest, preview_size
+from riskengine.services.decide.request import SizeRequest
+from riskengine.services.decide.sizing import preview_size
 from tests import factories
 
 MONDAY = factories.SESSION

@@ -184,6 +184,10 @@ def test_the_lost_vix_cut_is_said_from_20_to_30_at_base_confidence(level: str, c
     assert ("W4" in Situation(confidence=confidence, spoil=vix(level)).advice()) is said
 
 
+def test_what_settles_in_cash_is_not_said_to_deliver_shares() -> None:
+    assert Situation().advice()["W11"] == ("This bet stands for $1,116,000: 19 times the account. It settles in cash.")
+
+
 def test_a_total_loss_within_the_emergency_limit_ends_the_day_only() -> None:
     said = Situation(spoil=revised(emergency_halt_loss="0.25")).advice()["W7"]
     assert said == "A total loss ends the day: it is more than what is left of the daily limit."

@@ -46,7 +46,7 @@ def holding_qqq(right: str = "C") -> Bet:
         (up_and_down, "P", 0, []),
         (down_and_up, "P", 1, ["MAX_CORRELATION"]),
         (two_and_two, "C", 0, []),
-        (None, "C", 1, ["MAX_CORRELATION", "CORRELATION_UNKNOWN"]),
+        (None, "C", 1, ["CORRELATION_UNKNOWN", "MAX_CORRELATION"]),
     ],
     ids=["moves alike", "a hedge", "a put that moves opposite", "unrelated", "no closes: the worst case"],
 )

@@ -182,11 +182,11 @@ REFUSED_0DTE = {
     ),
     "EXPIRATION_OUT_OF_RANGE": (
         contract(expiration_on=market.MONDAY + timedelta(days=1)),
-        "1 days to expiration; this system opens 0.",
+        "1 days to expiration; the nearest this system opens is 0.",
     ),
-    "MAX_DELTA MAX_GAMMA GREEKS_UNKNOWN": (
+    "GREEKS_UNKNOWN MAX_DELTA MAX_GAMMA": (
         lambda bet: UnderlyingBar.objects.update(bar_at=bet.at - timedelta(seconds=60, microseconds=1)),
-        "Book delta after the trade is not known.",
+        "Delta and gamma after the trade cannot be computed: no implied volatility or no underlying price.",
     ),
     "SPREAD_TOO_WIDE COST_OVER_TARGET": (
         quote(bid="40.10"),

@@ -8,7 +8,8 @@ from django.utils import timezone
 from positions.market.calendar import OutsideCalendar
 from positions.market.symbols import parse
 from positions.models import OptionContract, Portfolio
-from riskengine.services.decide.sizing import SizeRequest, preview_size
+from riskengine.services.decide.request import SizeRequest
+from riskengine.services.decide.sizing import preview_size
 
 
 class Command(BaseCommand):

@@ -1,6 +1,6 @@
 """What a person must be told about a bet: the warnings W1 to W14 as far as their facts are known, and Kelly."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,10 @@ from riskengine.calculators.performance import wilson_interval
 from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
 from riskengine.services.decide import inputs
 from riskengine.services.decide.judge import Judged
-
-if TYPE_CHECKING:
-    from riskengine.services.decide.sizing import SizeRequest
+from riskengine.services.decide.request import SizeRequest
 
 
-def kelly_for(judged: Judged, i: int, request: "SizeRequest") -> dict[str, Any] | None:
+def kelly_for(judged: Judged, i: int, request: SizeRequest) -> dict[str, Any] | None:
     """Full Kelly by the user's own odds, and how many times that this bet is (None where that is no number)."""
     full = _full_kelly(request)
     equity = judged.situation.account.equity_start_of_day
@@ -29,14 +27,14 @@ def kelly_for(judged: Judged, i: int, request: "SizeRequest") -> dict[str, Any] 
     return {"fraction": inputs.known(full), "times": times}
 
 
-def _full_kelly(request: "SizeRequest") -> float | None:
+def _full_kelly(request: SizeRequest) -> float | None:
     """The user's own odds: `payoff` gained per dollar bet against the whole dollar lost."""
     if request.win_probability is None or request.payoff is None:
         return None
     return float(kelly.two_outcome_fraction(float(request.win_probability), float(request.payoff), 1.0))
 
 
-def advice_for(judged: Judged, costs: Consequences, i: int, request: "SizeRequest") -> list[dict[str, str]]:
+def advice_for(judged: Judged, costs: Consequences, i: int, request: SizeRequest) -> list[dict[str, str]]:
     """W1 to W14 as far as their facts are known."""
     situation, sizing = judged.situation, judged.sizing
     n = len(sizing.contracts)

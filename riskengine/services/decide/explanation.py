@@ -1,7 +1,7 @@
 """The answer in words and plain data: one shape for page, API and command line (SPEC 7.1)."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +10,7 @@ from riskengine.calculators import codes, stops, take_profit, trace, wording
 from riskengine.calculators.columns import FloatColumn
 from riskengine.services.decide import cautions, costs, inputs
 from riskengine.services.decide.judge import UNUSABLE_QUOTE, Judged
-
-if TYPE_CHECKING:
-    from riskengine.services.decide.sizing import SizeRequest
+from riskengine.services.decide.request import SizeRequest
 
 SYSTEM_LABELS = {SMART_0DTE: "Smart-0DTE", MAG7_7DTE: "Mag7-7DTE"}
 BINDING_LABELS = {
@@ -35,7 +33,7 @@ BINDING_LABELS = {
 
 
 def explain(
-    judged: Judged, i: int, *, request: "SizeRequest", nearest: tuple[Judged, int] | None, now: datetime
+    judged: Judged, i: int, *, request: SizeRequest, nearest: tuple[Judged, int] | None, now: datetime
 ) -> dict[str, Any]:
     """Row i of a judgement, explained."""
     situation = judged.situation

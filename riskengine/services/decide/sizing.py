@@ -1,6 +1,5 @@
 """Preview a size: how big this bet may be now, why exactly that, and what it can cost. Writes nothing."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,23 +8,14 @@ import numpy as np
 
 from positions.market.calendar import new_york_date
 from positions.market_selectors import QuotedContract, expirations, option_chain, quoted_contracts
-from positions.models import OptionContract, Portfolio
+from positions.models import Portfolio
 from riskengine.calculators import codes
 from riskengine.loading.candidates import Situation, load_candidates, load_situation
 from riskengine.services.decide import explanation
 from riskengine.services.decide.judge import Judged, judge_candidates
+from riskengine.services.decide.request import SizeRequest
 
 MAX_ALTERNATIVES = 400  # contracts looked at for one that passes, the nearest first
-
-
-@dataclass(frozen=True, slots=True)
-class SizeRequest:
-    """What is asked. `win_probability` and `payoff` (gain per dollar lost) are the user's own odds, for Kelly."""
-
-    contract: OptionContract
-    confidence: Decimal
-    win_probability: Decimal | None = None
-    payoff: Decimal | None = None
 
 
 def preview_size(*, portfolio: Portfolio, request: SizeRequest, now: datetime) -> dict[str, Any]:

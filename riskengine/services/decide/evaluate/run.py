@@ -7,7 +7,7 @@ and flushes: a notebook that sends one line gets one answer at once, a file of a
 import json
 import select
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from riskengine.services.decide.evaluate import exits, measures, sizes, slices
 from riskengine.services.decide.evaluate.contract import Kind, Line, LineError, Result
@@ -15,6 +15,7 @@ from riskengine.services.decide.evaluate.contract import Kind, Line, LineError, 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (*sizes.KINDS, *slices.KINDS, *exits.KINDS, *measures.KINDS)}
 BATCH_LINES = 4096
 LINE_BYTES = 8 * 1024 * 1024
+READ_BYTES = 1024 * 1024
 
 
 def evaluate(kind: Kind, incoming: BinaryIO, outgoing: BinaryIO) -> int:
@@ -48,7 +49,7 @@ def judge(kind: Kind, raw_lines: list[bytes]) -> list[Result | LineError]:
 
 def _parse(raw: bytes, known: frozenset[str]) -> Line:
     if len(raw) > LINE_BYTES:
-        raise LineError("LINE_TOO_LONG", f"A line holds at most {LINE_BYTES:,} bytes; this one has {len(raw):,}.")
+        raise LineError("LINE_TOO_LONG", f"A line holds at most {LINE_BYTES:,} bytes; this one has more.")
     try:
         line = json.loads(raw)
     except (ValueError, RecursionError) as problem:
@@ -71,24 +72,29 @@ def _encode(result: Result | LineError) -> bytes:
 
 def _batches(incoming: BinaryIO) -> Iterator[list[bytes]]:
     """Batches of complete lines. Empty lines are not lines."""
-    pending = b""
-    reads: Any = incoming.read1 if hasattr(incoming, "read1") else incoming.read
-    ended = False
+    pending, ended = b"", False
     while not ended:
-        chunk = reads(1 << 20)
-        ended = not chunk
-        pending += chunk
+        pending, ended = _read_on(incoming, pending)
         # More that is ready now joins the batch; a pipe that has nothing yet does not hold the answer back.
         while not ended and pending.count(b"\n") < BATCH_LINES and _ready(incoming):
-            chunk = reads(1 << 20)
-            ended = not chunk
-            pending += chunk
+            pending, ended = _read_on(incoming, pending)
         *complete, pending = pending.split(b"\n")
         if ended and pending:
             complete.append(pending)
         lines = [line for line in complete if line.strip()]
         for start in range(0, len(lines), BATCH_LINES):
             yield lines[start : start + BATCH_LINES]
+
+
+def _read_on(incoming: BinaryIO, pending: bytes) -> tuple[bytes, bool]:
+    """What is pending and what could be read now, and whether that was the end. Of a line that is too long already no
+    more is kept: a line without an end must not fill the memory."""
+    chunk = incoming.read1(READ_BYTES) if hasattr(incoming, "read1") else incoming.read(READ_BYTES)
+    ended = not chunk
+    if len(pending) - pending.rfind(b"\n") - 1 > LINE_BYTES:
+        _, newline, rest = chunk.partition(b"\n")
+        chunk = newline + rest
+    return pending + chunk, ended
 
 
 def _ready(incoming: BinaryIO) -> bool:

@@ -182,9 +182,9 @@ def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Verdicts, limit
     formula, dollars = sizing.formula_dollars.tolist(), sizing.dollars.tolist()
     asked, multiplier = sizing.asked.tolist(), sizing.multiplier.tolist()
     contracts, lifted = sizing.contracts.tolist(), sizing.floor_lifted.tolist()
-    minimum = sizing.minimum.tolist()
+    minimum, traced = sizing.minimum.tolist(), _flags(lines, "trace")
     results = []
-    for i, line in enumerate(lines):
+    for i in range(len(lines)):
         warnings = [advice.floor_lifted(asked[i] * minimum[i], minimum[i])] if lifted[i] else []
         result: Result = {
             "formula_dollars": money(formula[i]),
@@ -199,7 +199,7 @@ def _results_0dte(lines: Sequence[Line], sizing: Sizing, judged: Verdicts, limit
             "warnings": warnings,
             "advice": advised[i],
         }
-        if line.get("trace"):
+        if traced[i]:
             result["trace"] = sizing.explain(i, None if first[i] == "INVALID_INPUT" else judged)
         results.append(result)
     return results
@@ -282,8 +282,9 @@ def _results_7dte(lines: Sequence[Line], sizing: Sizing, book: sizing_7dte.Book,
     warned = _warnings_7dte(sizing, bets, limits)
     binding, contracts, dollars = sizing.bindings(), sizing.contracts.tolist(), sizing.dollars.tolist()
     asked, multiplier = sizing.asked.tolist(), sizing.multiplier.tolist()
+    traced = _flags(lines, "trace")
     results = []
-    for i, line in enumerate(lines):
+    for i in range(len(lines)):
         result: Result = {
             "contracts": contracts[i],
             "dollars": money(dollars[i]),
@@ -294,7 +295,7 @@ def _results_7dte(lines: Sequence[Line], sizing: Sizing, book: sizing_7dte.Book,
             "warnings": warned[i],
             "advice": advised[i],
         }
-        if line.get("trace"):
+        if traced[i]:
             result["trace"] = sizing.explain(i)
         results.append(result)
     return results
