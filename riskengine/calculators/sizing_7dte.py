@@ -4,8 +4,7 @@
     m    = clamp(min(T, F) x K, 1, T)     T confidence tier, F fundamental factor if there is a score, K correlation
     n    = max(ceil(MIN / cost), floor(m x MIN / cost)), then at most HARD, the allocation's room, buying power
 
-Whole contracts are rounded to the ceiling at the minimum and to the floor above it, so every bet is at least MIN and at
-most HARD or is refused; it is never shrunk under the minimum.
+Every bet is at least MIN and at most HARD, or refused: contracts are rounded up at the minimum, down above it.
 """
 
 from collections.abc import Sequence
@@ -78,8 +77,7 @@ class Asked:
 class Book(Asked):
     """What is asked, and the correlation of each row with the open positions.
 
-    `pair_row` and `pair_correlation` have shape (pairs,): the correlation of row `pair_row` with an open position. NaN
-    is a pair that cannot be measured.
+    `pair_row`, `pair_correlation`: (pairs,), a row and its correlation with an open position; NaN is not measurable.
     """
 
     pair_row: IntColumn
