@@ -218,17 +218,24 @@ def advise(bets: Bets, limits: Limits) -> list[list[dict[str, str]]]:
         triggered = [np.flatnonzero(each.trigger(bets, limits)).tolist() for each in ADVICE]
     if not any(triggered):
         return said
-    columns = {f.name: getattr(bets, f.name).tolist() for f in fields(bets)}
-    names = tuple(columns)
-    rows: dict[int, Row] = {}
-    numbers: dict[int, Numbers] = {}
+    values = list(zip(*(getattr(bets, name).tolist() for name in _FACTS), strict=True))
+    rows: list[Row | None] = [None] * n
+    shared = _numbers(limits, 0) if limits.shared else None
     for each, at in zip(ADVICE, triggered, strict=True):
         for i in at:
-            if i not in rows:
-                rows[i] = {name: columns[name][i] for name in names}
-                numbers[i] = Numbers(*(_of(getattr(limits, f.name), i) for f in fields(Numbers)))
-            said[i].append({"code": each.code, "text": each.say(rows[i], numbers[i])})
+            row = rows[i]
+            if row is None:
+                row = rows[i] = dict(zip(_FACTS, values[i], strict=True))
+            said[i].append({"code": each.code, "text": each.say(row, shared or _numbers(limits, i))})
     return said
+
+
+_FACTS = tuple(f.name for f in fields(Bets))
+_QUOTED = tuple(f.name for f in fields(Numbers))
+
+
+def _numbers(limits: Limits, i: int) -> Numbers:
+    return Numbers(*(_of(getattr(limits, name), i) for name in _QUOTED))
 
 
 def bets_of(n: int, **known: FloatColumn) -> Bets:
