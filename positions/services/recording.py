@@ -1,18 +1,15 @@
 """The market time of a recording: set it to a moment of the recorded day, or start it again when it has run out."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from positions.market.calendar import new_york_date
+from positions.market.calendar import new_york, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import calendar_around
 from positions.models import ClockKind, EquitySnapshot, MarketClock, Portfolio
 from positions.services.portfolio import lock_portfolio
-
-NEW_YORK = ZoneInfo("America/New_York")
 
 
 @transaction.atomic
@@ -29,14 +26,13 @@ def set_market_time(*, portfolio: Portfolio, to: datetime, now: datetime) -> Mar
     if locked.positions.exists() or locked.orders.exists() or locked.decisions.exists():
         raise ValidationError("This portfolio has traded in its recording, so its market time only moves forward.")
     session = calendar_around(clock.market_ends_at).session(new_york_date(clock.market_ends_at))
-    if session is None or not session.opens_at <= to < session.closes_at:
-        day = new_york_date(clock.market_ends_at)
-        hours = (
-            f"{session.opens_at.astimezone(NEW_YORK):%H:%M} to {session.closes_at.astimezone(NEW_YORK):%H:%M}"
-            if session
-            else "no session"
+    if session is None:
+        raise ValidationError("The recording's last day is no trading session, so no time of it can be chosen.")
+    if not session.opens_at <= to < session.closes_at:
+        opens, closes = new_york(session.opens_at), new_york(session.closes_at)
+        raise ValidationError(
+            f"The recording is of {session.day}, {opens:%H:%M} to {closes:%H:%M} New York. Choose a time in it."
         )
-        raise ValidationError(f"The recording is of {day}, {hours} New York. Choose a time in it.")
     MarketClock.objects.filter(pk=clock.pk).update(market_started_at=to, wall_started_at=now)
     EquitySnapshot.objects.get_or_create(
         portfolio=locked,

@@ -35,7 +35,9 @@ def plain(value: float, places: int | None = None) -> str:
 
 def price(value: float) -> str:
     """A premium or price per share: two places, more only where the tick needs them."""
-    return f"{value:,.2f}" if abs(value * 100 - round(value * 100)) < 1e-6 else plain(value, 4)
+    if abs(value * 100 - round(value * 100)) >= 1e-6:
+        return plain(value, 4)
+    return f"{value:,.2f}".replace("-", "−")
 
 
 def brief(value: float) -> str:

@@ -92,8 +92,9 @@ def _held(portfolio: Portfolio, *, session: Session, at: datetime, limits: Limit
     today = np.array([row.expires_on == session.day for row in quotes.rows], bool)
     recorded = np.full(len(positions), portfolio.clock.kind != "live")
     fresh = stops.fresh(quotes.age_seconds, today, recorded, limits)
-    # A stale quote's last mid is the last mark there is; P-04 takes the larger of it and the entry.
-    mark = exposure.mark(quotes.mid, fresh, entry, quotes.mid)
+    # A missing bid beside an ask is worth 0. A stale quote's last mid is the last mark there is.
+    mid = (np.where(np.isnan(quotes.bid), 0.0, quotes.bid) + quotes.ask) / 2.0
+    mark = exposure.mark(mid, fresh, entry, mid)
     return Held(
         quotes=quotes,
         contracts=contracts,

@@ -7,9 +7,11 @@ statements, whatever is open and however many contracts are looked at.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
-from django.db.models import Count, Q
+from django.db.models import Avg, Count, F, Q, Value
+from django.db.models.functions import NullIf
 
 from accounts.models import RiskProfileRevision
 from accounts.selectors import ladders_of, latest_revision, numbers_of
@@ -38,10 +40,13 @@ SPY_PRICES = ("SPY", "SPX")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The portfolio's own closed trades: how many, and how many of them won after fees."""
+    """The portfolio's own closed trades: how many, how many of them won after fees, and what a win gained and a loss
+    lost on average per dollar paid (None without any)."""
 
     trades: int
     wins: int
+    gain: Decimal | None
+    loss: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +128,13 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
 
 def _record(portfolio: Portfolio) -> Record:
     closed = Position.objects.filter(portfolio=portfolio, status="closed")
-    found = closed.aggregate(trades=Count("pk"), wins=Count("pk", filter=Q(realised_pnl__gt=0)))
+    won, per_dollar = Q(realised_pnl__gt=0), F("realised_pnl") / NullIf(F("entry_cost"), Value(Decimal(0)))
+    found = closed.aggregate(
+        trades=Count("pk"),
+        wins=Count("pk", filter=won),
+        gain=Avg(per_dollar, filter=won),
+        loss=-Avg(per_dollar, filter=~won),
+    )
     return Record(**found)
 
 
@@ -148,7 +159,7 @@ def _spy(source: str, at: datetime, max_age: timedelta) -> tuple[float, str]:
     prices = underlying_prices(list(ids.values()), source=source, now=at)
     spy, spx = (pricing.known(prices.get(ids.get(symbol, 0)), at, max_age) for symbol in SPY_PRICES)
     price = float(exposure.spy_price(np.array([spy]), np.array([spx]))[0])
-    return price, "SPY" if spy > 0 else "SPX / 10"
+    return price, "SPY" if spy > 0 else "SPX / 10" if spx > 0 else "not recorded now"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

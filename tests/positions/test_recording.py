@@ -81,7 +81,7 @@ def test_a_day_without_a_session_has_no_time_to_choose() -> None:
         close_at=at(16) + timedelta(days=1),
         is_early=False,
     )
-    with pytest.raises(ValidationError, match="The recording is of 2021-01-04, no session New York"):
+    with pytest.raises(ValidationError, match="no trading session, so no time"):
         set_market_time(portfolio=portfolio, to=at(12), now=LATER)
 
 

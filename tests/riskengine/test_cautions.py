@@ -142,9 +142,9 @@ SAID: dict[str, tuple[Situation, str, Situation]] = {
         Situation(confidence="0.65", spoil=equity("11000")),
     ),
     "W11": (
+        Situation(),
+        "This bet stands for $1,116,000: 19 times the account. It settles in cash.",
         Situation(SEVEN),
-        "Exercise would mean 8,200 shares, $1,066,000: 11 times the account.",
-        Situation(SEVEN, confidence="0.65"),
     ),
     "W12": (
         Situation(SEVEN, confidence="0.65"),

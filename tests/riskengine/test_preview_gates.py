@@ -141,11 +141,11 @@ REFUSED_0DTE = {
     "MAX_VIX": (vix("30.01"), "VIX 30.01 is above 30, the highest for entries."),
     "MAX_PER_SYMBOL": (
         both(held(1, "10.00", "10.00"), held(1, "10.00", "10.00", "3790")),
-        "2 positions are open in this symbol; the limit is 2.",
+        "Open positions in this symbol: 2; the limit is 2.",
     ),
     "MAX_TOTAL": (
         both(held(1, "10.00", "10.00"), revise(max_total_positions=1)),
-        "1 positions are open; the limit is 1.",
+        "Open positions: 1; the limit is 1.",
     ),
     "MAX_DELTA": (
         revise(max_portfolio_delta="0.02"),
@@ -182,7 +182,7 @@ REFUSED_0DTE = {
     ),
     "EXPIRATION_OUT_OF_RANGE": (
         contract(expiration_on=market.MONDAY + timedelta(days=1)),
-        "1 days to expiration; the nearest this system opens is 0.",
+        "Days to expiration: 1; the nearest this system opens is 0.",
     ),
     "GREEKS_UNKNOWN MAX_DELTA MAX_GAMMA": (
         lambda bet: UnderlyingBar.objects.update(bar_at=bet.at - timedelta(seconds=60, microseconds=1)),

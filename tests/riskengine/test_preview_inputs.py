@@ -45,7 +45,7 @@ NO_PRICE: dict[str, tuple[Spoil, str, str]] = {
     "a bid above the ask": (
         lambda bet: bet.quote(bid="44.50"),
         "CROSSED_QUOTE",
-        "The quote is locked or crossed, or has no ask: ask minus bid is -0.10.",
+        "The quote is locked or crossed, or has no ask: ask minus bid is −0.10.",
     ),
     "a bid at the ask": (
         lambda bet: bet.quote(bid="44.40"),

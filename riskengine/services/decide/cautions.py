@@ -15,10 +15,12 @@ from riskengine.services.decide import inputs
 from riskengine.services.decide.judge import Judged
 from riskengine.services.decide.request import SizeRequest
 
+NEAR_EXPIRY_DAYS = 1  # W11: today or tomorrow
+
 
 def kelly_for(judged: Judged, i: int, request: SizeRequest) -> dict[str, Any] | None:
     """Full Kelly by the user's own odds, and how many times that this bet is (None where that is no number)."""
-    full = _full_kelly(request)
+    full = _full_kelly(judged, request)
     equity = judged.situation.account.equity_start_of_day
     if full is None:
         return None
@@ -27,11 +29,16 @@ def kelly_for(judged: Judged, i: int, request: SizeRequest) -> dict[str, Any] | 
     return {"fraction": inputs.known(full), "times": times}
 
 
-def _full_kelly(request: SizeRequest) -> float | None:
-    """The user's own odds: `payoff` gained per dollar bet against the whole dollar lost."""
-    if request.win_probability is None or request.payoff is None:
+def _full_kelly(judged: Judged, request: SizeRequest) -> float | None:
+    """From the user's own odds (`payoff` gained per dollar bet against the whole dollar lost), else from 30 or more of
+    the portfolio's own trades; None without either."""
+    if request.win_probability is not None and request.payoff is not None:
+        return float(kelly.two_outcome_fraction(float(request.win_probability), float(request.payoff), 1.0))
+    record = judged.situation.record
+    if record.trades < advice.CERTAIN_TRADES or not record.gain or not record.loss:
         return None
-    return float(kelly.two_outcome_fraction(float(request.win_probability), float(request.payoff), 1.0))
+    won = record.wins / record.trades
+    return float(kelly.two_outcome_fraction(won, float(record.gain), float(record.loss)))
 
 
 def advice_for(judged: Judged, costs: Consequences, i: int, request: SizeRequest) -> list[dict[str, str]]:
@@ -51,8 +58,8 @@ def advice_for(judged: Judged, costs: Consequences, i: int, request: SizeRequest
         "first_target": judged.slices.threshold[:, 0] * judged.candidates.quotes.ask,
         "risk_budget": sizing.amount("risk_budget"),
         "shares": np.where(physical, costs.exercise_shares, np.nan),
-        "notional": costs.exercise_notional,
-        "kelly": np.full(n, np.nan if (full := _full_kelly(request)) is None else full),
+        "notional": np.where(judged.candidates.days <= NEAR_EXPIRY_DAYS, costs.exercise_notional, np.nan),
+        "kelly": np.full(n, np.nan if (full := _full_kelly(judged, request)) is None else full),
     }
     if zero_dte:
         known["vix"] = sizing.saw("VIX")
