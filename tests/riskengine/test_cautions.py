@@ -269,3 +269,9 @@ def test_what_is_not_known_costs_unknown_and_not_nothing() -> None:
     found = costs(bet.preview())
     assert [found[code] for code in ("ONE_PERCENT", "THETA_HOUR", "EXERCISE")] == [None, None, None]
     assert found["TOTAL_LOSS"] == 41_000
+
+
+@pytest.mark.parametrize(("losses", "told"), [(10, True), (9, False)])
+def test_thirty_trades_of_ones_own_are_odds_and_twenty_nine_are_not(losses: int, told: bool) -> None:
+    said = Situation(spoil=closed(*[100] * 20, *[-100] * losses)).advice()
+    assert ("W2" in said) == told
