@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from accounts.defaults import LADDERS, MAX_STEPS, PARAMETERS, Ladder, Parameter, Step, Unit
-from accounts.wording import Value, percent, plain, refusal_sentence, show
+from accounts.wording import Value, is_far_out, percent, plain, refusal_sentence, show
 
 SHARE_STEP = Decimal("0.0001")  # slices count shares in whole ten-thousandths
 STEP_PLACES = Decimal("0.000001")  # a step is stored with six places
@@ -136,6 +136,8 @@ def problems_of_ladder(ladder: Ladder, steps: Sequence[Step]) -> list[str]:
     if len(steps) > MAX_STEPS:
         return [f"{ladder.label} has {len(steps)} steps; at most {MAX_STEPS} are possible."]
     problems = [problem for number, step in enumerate(steps, 1) for problem in _problems_of_step(ladder, number, step)]
+    if any(not number.is_finite() or is_far_out(number) for step in steps for number in (step.threshold, step.value)):
+        return problems  # such steps can neither be compared nor added up
     for number, (lower, upper) in enumerate(pairwise(steps), 2):
         if upper.threshold <= lower.threshold:
             low, high = show(lower.threshold, ladder.threshold_unit), show(upper.threshold, ladder.threshold_unit)
@@ -159,7 +161,7 @@ def _problems_of_step(ladder: Ladder, number: int, step: Step) -> list[str]:
         ("the share" if ladder.cumulative else "the value", step.value, ladder.value_unit),
     ):
         highest = Decimal(1) if what == "the share" else HIGHEST_STEP[unit]
-        if not value.is_finite() or not 0 <= value <= highest:
+        if not value.is_finite() or is_far_out(value) or not 0 <= value <= highest:
             problems.append(
                 f"{where}: {what} must be between {show(Decimal(0), unit)} and {show(highest, unit)}; "
                 f"you entered {show(value, unit)}."

@@ -23,7 +23,7 @@ from accounts.services import (
     restore_revision,
     revise_profile,
 )
-from accounts.wording import Value, plain, show
+from accounts.wording import Value, is_far_out, plain, show
 
 SPARE_ROWS = 2  # empty rows under the steps there are
 
@@ -96,9 +96,14 @@ class LadderField(forms.Field):
 
     def _decimal(self, number: int, text: str) -> Decimal:
         try:
-            return Decimal(text)
+            typed = Decimal(text)
         except InvalidOperation:
-            raise ValidationError(f"{self.ladder.label}, step {number}: “{text}” is not a number.") from None
+            typed = Decimal("NaN")
+        if not typed.is_finite():
+            raise ValidationError(f"{self.ladder.label}, step {number}: “{text}” is not a number.")
+        if is_far_out(typed):
+            raise ValidationError(f"{self.ladder.label}, step {number}: “{text}” is far outside every bound.")
+        return typed
 
     def validate(self, value: tuple[Step, ...]) -> None:
         problems = problems_of_ladder(self.ladder, value)

@@ -6,6 +6,8 @@ from accounts.defaults import Parameter, Unit
 
 Value = Decimal | int | bool | str
 
+MOST_PLACES = 30  # before or after the point
+
 _SUFFIX = {
     Unit.SECONDS: " s",
     Unit.MINUTES: " min",
@@ -16,6 +18,11 @@ _SUFFIX = {
     Unit.PERCENT: "%",
     Unit.SHARES_PER_DOLLAR: " SPY shares per $",
 }
+
+
+def is_far_out(number: Decimal) -> bool:
+    """Finite, but of a size that no bound comes near: arithmetic would overflow and its digits fill a page."""
+    return abs(number.adjusted()) > MOST_PLACES
 
 
 def plain(value: Decimal) -> str:
@@ -44,7 +51,7 @@ def show(value: Value | None, unit: Unit) -> str:
     if isinstance(value, str):
         return value
     number = Decimal(value)
-    if not number.is_finite():
+    if not number.is_finite() or is_far_out(number):
         return str(value)
     if unit in (Unit.USD, Unit.USD_PER_CONTRACT, Unit.USD_PER_SHARE):
         return money(number)

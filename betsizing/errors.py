@@ -6,6 +6,8 @@ the field to mend ("" when it is none of them).
 
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
@@ -41,12 +43,24 @@ class ErrorFormatter(ExceptionFormatter):
 
 
 class ErrorHandler(ExceptionHandler):
-    """Keeps the sentence of an Http404, which the library would drop."""
+    """Keeps the sentence of an Http404, which the library would drop, and answers a body over the limit as such."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, Http404) and exc.args:
             return NotFound(str(exc.args[0]))
+        if isinstance(exc, RequestDataTooBig):
+            return TooLarge()
         return super().convert_known_exceptions(exc)
+
+
+class TooLarge(APIException):
+    """The body is larger than one request may be: 413."""
+
+    status_code = 413
+    default_code = "too_large"
+
+    def __init__(self) -> None:
+        super().__init__(f"The body is too large: send at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.")
 
 
 class Unprocessable(APIException):

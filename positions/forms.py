@@ -1,4 +1,4 @@
-"""The form that opens a portfolio."""
+"""The forms that open and edit a portfolio."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -6,7 +6,9 @@ from decimal import Decimal
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts.models import User
+from accounts.models import RiskProfile, User
+from accounts.selectors import latest_revision, numbers_of
+from accounts.services import refusals_of_held_limits
 from positions.models import Portfolio
 from positions.services.portfolio import create_portfolio
 
@@ -28,3 +30,16 @@ class PortfolioCreateForm(forms.ModelForm):
     def create(self, *, actor: User, now: datetime) -> Portfolio:
         data = self.cleaned_data
         return create_portfolio(**data, system=data["profile"].system, actor=actor, now=now)
+
+
+class PortfolioChangeForm(forms.ModelForm):
+    """A portfolio's settings. Another profile must not loosen a limit that the profile so far holds (A-03)."""
+
+    def clean_profile(self) -> RiskProfile:
+        profile: RiskProfile = self.cleaned_data["profile"]
+        so_far = self.instance.profile
+        if profile != so_far:
+            refusals = refusals_of_held_limits(latest_revision(so_far), numbers_of(latest_revision(profile)))
+            if refusals:
+                raise ValidationError([f"“{profile}” would loosen a limit. {refusal}" for refusal in refusals.values()])
+        return profile

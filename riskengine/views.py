@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -68,6 +68,9 @@ def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
 def set_clock(request: HttpRequest, slug: str) -> HttpResponse:
     """Set a recorded market to another minute of its day, and go back to the page."""
     portfolio = portfolio_or_404(request.user, slug)
+    # The clock is the portfolio's, for everyone: who may only look at it must not turn it.
+    if portfolio.owner != request.user and not request.user.has_perm("positions.change_portfolio"):
+        raise PermissionDenied("Only the owner or a risk manager sets this portfolio's market time.")
     form = MarketTimeForm(request.POST)
     if form.is_valid():
         day = new_york_date(market_now(portfolio.clock, timezone.now()))

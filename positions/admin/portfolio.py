@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from positions import models
 from positions.admin.base import ReadOnlyAdmin, ReadOnlyInline
-from positions.forms import PortfolioCreateForm
+from positions.forms import PortfolioChangeForm, PortfolioCreateForm
 from positions.models import Portfolio, State
 
 STATE_COLOURS = {State.ACTIVE: "success", State.REDUCING: "warning", State.HALTED: "danger", State.FLATTENING: "danger"}
@@ -62,6 +62,7 @@ class PortfolioAdmin(ModelAdmin):
     written_by_services = [
         "slug", "system", "mode", "state", "broker", "cash", "settled_cash", "reconciled_at", "is_demo", "created_at",
     ]  # fmt: skip
+    form = PortfolioChangeForm
     inlines = [MarketClockInline, HeartbeatInline, EquitySnapshotInline, StateChangeInline]
 
     @display(description="state", ordering="state", label=STATE_COLOURS)

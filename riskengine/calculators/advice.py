@@ -23,6 +23,7 @@ CERTAIN_TRADES = 30  # W14: fewer closed trades than this establish nothing
 class Bets:
     """Facts of sized bets, shape (n,); NaN where a fact is not known. Money USD, prices USD a share.
 
+    `basis` is what the loss limits are shares of, `loss_at_stop` what the bet's own stop costs;
     `asked` is what the factors asked for before the floor; `risk_budget` the loss the profile plans for;
     `round_trip_cost` spread plus both fees a share; `first_target` the first effective target a share above the ask;
     `shares` what exercise delivers (NaN where it settles in cash) and `notional` what the bet stands for;
@@ -33,6 +34,8 @@ class Bets:
 
     dollars: FloatColumn
     equity: FloatColumn
+    basis: FloatColumn
+    loss_at_stop: FloatColumn
     minimum: FloatColumn
     asked: FloatColumn
     vix: FloatColumn
@@ -70,14 +73,15 @@ class Advice:
 class Numbers:
     """The limits that the sentences quote, as plain numbers of one row."""
 
-    stop_fraction: float
     max_portfolio_risk: float
+    min_position_dollars: float
+    max_position_size: float
     max_daily_loss: float
     emergency_halt_loss: float
 
 
 def _total_loss(row: Row, numbers: Numbers) -> str:
-    left = numbers.emergency_halt_loss * row["equity"] + min(row["day_pnl"], 0.0)
+    left = numbers.emergency_halt_loss * row["basis"] + min(row["day_pnl"], 0.0)
     if row["dollars"] >= left:
         return "A total loss ends the day and reaches the emergency halt. The halt cannot undo it."
     return "A total loss ends the day: it is more than what is left of the daily limit."
@@ -144,17 +148,16 @@ ADVICE: tuple[Advice, ...] = (
     ),
     Advice(
         "W6",
-        lambda b, limits: (b.dollars > 0) & above(b.dollars * limits.stop_fraction, b.risk_budget),
+        lambda b, limits: (b.dollars > 0) & above(b.loss_at_stop, b.risk_budget),
         lambda r, n: (
-            f"{usd(r['dollars'] * n.stop_fraction)} at the stop, "
-            f"{plain(r['dollars'] * n.stop_fraction / r['risk_budget'], 1)} times your "
+            f"{usd(r['loss_at_stop'])} at the stop, {plain(r['loss_at_stop'] / r['risk_budget'], 1)} times your "
             f"{plain(100 * n.max_portfolio_risk)}% budget; {usd(r['dollars'])} if the stop fails."
         ),
     ),
     Advice(
         "W7",
         lambda b, limits: (
-            (b.dollars > 0) & above(b.dollars, limits.max_daily_loss * b.equity + np.minimum(b.day_pnl, 0.0))
+            (b.dollars > 0) & above(b.dollars, limits.max_daily_loss * b.basis + np.minimum(b.day_pnl, 0.0))
         ),
         _total_loss,
     ),
@@ -163,7 +166,7 @@ ADVICE: tuple[Advice, ...] = (
         lambda b, limits: (b.equity > 0) & below(b.equity, b.minimum_rises),
         lambda r, n: (
             f"The minimum is now {percent(r['minimum'] / r['equity'])} of equity, rising as equity falls; at "
-            "$50,000 betting ends."
+            f"{usd(n.min_position_dollars / n.max_position_size)} betting ends."
         ),
     ),
     Advice(

@@ -49,10 +49,12 @@ def consequences(
     spot: FloatColumn,
     greeks: Greeks,
     equity: FloatColumn,
+    basis: FloatColumn,
     risk_budget: FloatColumn,
     limits: Limits,
 ) -> Consequences:
-    """The consequences of buying `contracts` at the ask. `risk_budget` USD; `equity` at the start of the day."""
+    """The consequences of buying `contracts` at the ask. `risk_budget` USD; `equity` at the start of the
+    day, `basis` what the loss limits are shares of."""
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = contracts * multiplier
         loss_at_stop = shares * (ask - stop)
@@ -64,7 +66,7 @@ def consequences(
             loss_at_stop_fraction=loss_at_stop / equity,
             total_loss=total_loss,
             total_loss_fraction=total_loss / equity,
-            day_limit_share=loss_at_stop / (limits.max_daily_loss * equity),
+            day_limit_share=loss_at_stop / (limits.max_daily_loss * basis),
             budget_multiple=loss_at_stop / risk_budget,
             half_spread=shares * (ask - bid) / 2.0,
             fees=fees,

@@ -84,7 +84,8 @@ def highest_vix(case: AccountCase) -> Verdict:
 
 @gate("MAX_CORRELATION", "Correlation risk", "correlation", "SPEC 17, P-02")
 def highest_correlation(case: AccountCase) -> Verdict:
-    risk, limit = case.account.correlation_risk, case.limits.max_correlation_risk
+    limit = case.limits.max_correlation_risk
+    risk = half_up_places(case.account.correlation_risk, CONFIDENCE_PLACES)
     return risk, limit, at_most(risk, limit)
 
 

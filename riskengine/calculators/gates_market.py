@@ -66,6 +66,8 @@ class Market:
     confirmed: BoolColumn
     opening_intents: FloatColumn
     cooldown_minutes_left: FloatColumn
+    underlying_halted: BoolColumn
+    event_blackout: BoolColumn
     contracts: FloatColumn
     dollars: FloatColumn
     minimum: FloatColumn
@@ -137,6 +139,17 @@ def no_cooldown(case: Case) -> Verdict:
 
 
 # --- the contract ---
+
+
+@gate("UNDERLYING_HALTED", "Underlying trades", YES_NO, "A-24")
+def not_halted(case: Case) -> Verdict:
+    """When an underlying halts, its options halt: what is opened could not be closed."""
+    return case.market.underlying_halted, 0.0, negated(case.market.underlying_halted)
+
+
+@gate("EVENT_BLACKOUT", "No calendar event", YES_NO, "A-24")
+def no_blackout(case: Case) -> Verdict:
+    return case.market.event_blackout, 0.0, negated(case.market.event_blackout)
 
 
 @gate("ADJUSTED_CONTRACT", "Standard contract", YES_NO, "SPEC section 9")
@@ -278,7 +291,7 @@ def correlation_known(case: Case) -> Verdict:
 
 
 STATE: tuple[Rule, ...] = (portfolio_active, mode_on, permitted, confirmed_after_loss, not_throttled, no_cooldown)
-CLOCK: tuple[Rule, ...] = (session_open, not_too_early)
+CLOCK: tuple[Rule, ...] = (session_open, not_halted, no_blackout, not_too_early)
 CONTRACT: tuple[Rule, ...] = (not_adjusted, not_am_settled, expiration_in_range)
 FRESH: tuple[Rule, ...] = (quote_fresh, vix_fresh, heartbeat_fresh, has_bid, not_crossed)
 LIQUID: tuple[Rule, ...] = (

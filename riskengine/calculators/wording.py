@@ -41,8 +41,8 @@ def price(value: float) -> str:
 
 
 def brief(value: float) -> str:
-    """Seconds and minutes: one place."""
-    return plain(value, 1)
+    """Seconds and minutes: two places, so that 4.98 minutes never read as 5."""
+    return plain(value, 2)
 
 
 def show(value: Value, unit: str) -> str:

@@ -5,7 +5,7 @@ statements, whatever is open and however many contracts are looked at.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ from positions.market_selectors import (
     recorded_vix,
     underlying_prices,
 )
-from positions.models import EarningsDate, Fundamental, Instrument, Portfolio, Position
+from positions.models import Blackout, EarningsDate, Fundamental, Instrument, Portfolio, Position, TradingHalt
 from riskengine.calculators import correlation, exposure
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.fundamentals import Fundamentals, Score, score_book
@@ -36,6 +36,7 @@ from riskengine.loading import account, market, pricing
 from riskengine.loading.limits import limits_of
 
 SPY_PRICES = ("SPY", "SPX")
+RECENT_CLOSES = 100  # more than any pause looks back at
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
         session=session,
         is_open=session.contains(at),
         account=held,
-        book=_book(held.held, pricing.price(held.held.quotes, portfolio.quote_source, calendar, at, spot_max_age), spy),
+        book=_book(held.committed, portfolio.quote_source, calendar, at, spot_max_age, spy),
         vix=vix,
         spy=spy,
         spy_source=spy_source,
@@ -138,12 +139,19 @@ def _record(portfolio: Portfolio) -> Record:
     return Record(**found)
 
 
-def _book(held: account.Held, priced: pricing.Priced, spy: float) -> exposure.ShareEquivalents:
-    """Delta and gamma of what is open, in SPY share-equivalents, shape (1,); NaN where one position's are unknown."""
+def _book(
+    held: account.Held, source: str, calendar: Calendar, at: datetime, spot_max_age: timedelta, spy: float
+) -> exposure.ShareEquivalents:
+    """Delta and gamma of what is open and ordered, in SPY share-equivalents, shape (1,); NaN where one is unknown.
+
+    Volatility is implied from a usable quote only: a stale mid would say what the Greeks were (A-14).
+    """
+    quotes = replace(held.quotes, ask=np.where(held.usable, held.quotes.ask, np.nan))
+    priced = pricing.price(quotes, source, calendar, at, spot_max_age)
     n = len(held.contracts)
     return exposure.share_equivalents(
         contracts=held.contracts,
-        multiplier=held.quotes.multiplier,
+        multiplier=quotes.multiplier,
         delta=priced.greeks.delta,
         gamma=priced.greeks.gamma,
         spot=priced.spot,
@@ -182,6 +190,8 @@ class Candidates:
     closes_labels: dict[int, str]
     earnings_before_expiry: BoolColumn
     cooldown_minutes_left: FloatColumn
+    underlying_halted: BoolColumn
+    event_blackout: BoolColumn
 
 
 def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Candidates:
@@ -207,6 +217,8 @@ def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Can
         closes_labels=labels,
         earnings_before_expiry=_earnings(situation, rows),
         cooldown_minutes_left=_cooldown(situation, rows),
+        underlying_halted=_halted(situation, rows),
+        event_blackout=_blacked_out(situation, rows),
     )
 
 
@@ -229,8 +241,8 @@ def _fundamentals(
 def _correlations(
     situation: Situation, rows: Sequence[QuotedContract]
 ) -> tuple[FloatColumn, BoolColumn, IntColumn, FloatColumn, dict[int, str]]:
-    """Every candidate paired with every open position, from daily closes up to the session before."""
-    held = situation.account.held
+    """Every candidate paired with every open position and working opening, from closes up to the session before."""
+    held = situation.account.committed
     n, k = len(rows), len(held.contracts)
     pair_row = np.repeat(np.arange(n), k)
     if k == 0:
@@ -278,11 +290,43 @@ def _earnings(situation: Situation, rows: Sequence[QuotedContract]) -> BoolColum
 
 
 def _cooldown(situation: Situation, rows: Sequence[QuotedContract]) -> FloatColumn:
-    """Minutes of pause left after a stop-out in the same underlying (P-09)."""
-    pause = timedelta(minutes=float(situation.limits.reentry_cooldown_minutes))
-    stops = Position.objects.filter(
-        portfolio=situation.portfolio, close_cause="stop", closed_at__gt=situation.at - pause
-    ).order_by("closed_at")
-    last = dict(stops.values_list("contract__underlying_id", "closed_at"))
-    over = [last.get(row.underlying_id, situation.at - pause) + pause for row in rows]
-    return np.array([(at - situation.at) / timedelta(minutes=1) for at in over], np.float64)
+    """Minutes of pause left: after a stop-out in the same underlying (P-09), for the rest of the session after too many
+    of them, and everywhere after a losing streak (A-04)."""
+    limits, at = situation.limits, situation.at
+    closed = Position.objects.filter(portfolio=situation.portfolio, status="closed", closed_at__lte=at)
+    recent = list(
+        closed.order_by("-closed_at", "-pk").values_list(
+            "contract__underlying_id", "closed_at", "close_cause", "realised_pnl"
+        )[:RECENT_CLOSES]
+    )
+    streak = recent[: int(limits.losing_streak)]
+    everywhere = at
+    if len(streak) == int(limits.losing_streak) and all(pnl < 0 for *_, pnl in streak):
+        everywhere = streak[0][1] + timedelta(minutes=float(limits.losing_streak_pause_minutes))
+    until: dict[int, datetime] = {}
+    for row in {row.underlying_id for row in rows}:
+        stops = [when for underlying, when, cause, _ in recent if underlying == row and cause == "stop"]
+        if stops:
+            until[row] = stops[0] + timedelta(minutes=float(limits.reentry_cooldown_minutes))
+        if sum(when >= situation.session.opens_at for when in stops) >= limits.max_stopouts_per_underlying:
+            until[row] = max(until[row], situation.session.closes_at)
+    over = [max(until.get(row.underlying_id, at), everywhere) for row in rows]
+    return np.array([max(each - at, timedelta(0)) / timedelta(minutes=1) for each in over], np.float64)
+
+
+def _halted(situation: Situation, rows: Sequence[QuotedContract]) -> BoolColumn:
+    """Whether trading in the underlying is halted (A-24)."""
+    halts = TradingHalt.objects.filter(
+        Q(resumed_at__isnull=True) | Q(resumed_at__gt=situation.at),
+        instrument__in={row.underlying_id for row in rows},
+        halted_at__lte=situation.at,
+    )
+    halted = set(halts.values_list("instrument_id", flat=True))
+    return np.array([row.underlying_id in halted for row in rows], bool)
+
+
+def _blacked_out(situation: Situation, rows: Sequence[QuotedContract]) -> BoolColumn:
+    """Whether a calendar event (FOMC, CPI) blocks entries in the underlying, or in all, now (A-24)."""
+    events = Blackout.objects.filter(starts_at__lte=situation.at, ends_at__gt=situation.at)
+    blocked = set(events.values_list("instrument_id", flat=True))
+    return np.array([None in blocked or row.underlying_id in blocked for row in rows], bool)

@@ -1,16 +1,20 @@
 """From a profile's numbers to the calculators' limits: by name, Decimal to float64 here and nowhere else."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
+from accounts.bounds import WHOLE, problems_of_ladder
 from accounts.defaults import LADDERS, MAX_STEPS, PARAMETERS, PERCENT_AT_THE_DOOR, Parameter, Step, Unit
+from accounts.wording import is_far_out
 from riskengine.calculators.columns import Steps
 from riskengine.calculators.limits import Limits
 
-LARGEST_THRESHOLD = 1_000_000  # beyond any VIX, hour or share; far inside float64
+MOST_DIGITS = 40  # float64 writes 17; more would be rounded in the arithmetic here
+
+_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # Decimal would also take 1_000
 
 Numbers = Mapping[str, Any]
 Ladders = Mapping[str, tuple[Step, ...]]
@@ -82,7 +86,7 @@ def parameter_value(parameter: Parameter, value: object) -> Decimal | bool | str
         if value not in parameter.choices:
             raise ConfigError("NOT_A_CHOICE", f"{name} is {value!r}: give one of {', '.join(parameter.choices)}.", name)
         return str(value)
-    number = _decimal(value, name)
+    number = _decimal(value, name, too_far="OUT_OF_RANGE")
     if name in PERCENT_AT_THE_DOOR:
         number /= 100
     low, high = parameter.minimum, parameter.maximum
@@ -90,11 +94,13 @@ def parameter_value(parameter: Parameter, value: object) -> Decimal | bool | str
         raise ConfigError(
             "OUT_OF_RANGE", f"{name} is {value}: it must be from {low} to {high} ({parameter.unit}).", name
         )
+    if parameter.unit in WHOLE and number % 1:
+        raise ConfigError("OUT_OF_RANGE", f"{name} is {value}: give a whole number ({parameter.unit}).", name)
     return number
 
 
 def ladder_steps(name: str, rows: object) -> tuple[Step, ...]:
-    """A ladder from rows `[threshold, value]` or `[threshold, value, inclusive]`, thresholds rising."""
+    """A ladder from rows `[threshold, value]` or `[threshold, value, inclusive]`, as a profile could carry it."""
     if not isinstance(rows, list | tuple) or not 1 <= len(rows) <= MAX_STEPS:
         raise ConfigError("BAD_LADDER", f"{name} takes 1 to {MAX_STEPS} rows of [threshold, value].", name)
     steps = []
@@ -107,27 +113,25 @@ def ladder_steps(name: str, rows: object) -> tuple[Step, ...]:
             raise ConfigError(
                 "BAD_LADDER", f"{name}: {row!r} is no [threshold, value] or [threshold, value, true].", name
             )
-        steps.append(Step(_decimal(row[0], name), _decimal(row[1], name), row[2] if len(row) == 3 else True))
-    if any(a.threshold >= b.threshold for a, b in pairwise(steps)):
-        raise ConfigError("BAD_LADDER", f"{name}: thresholds must rise from row to row.", name)
-    if any(abs(s.threshold) > LARGEST_THRESHOLD for s in steps):
-        raise ConfigError("BAD_LADDER", f"{name}: thresholds are at most {LARGEST_THRESHOLD:,}.", name)
-    if any(s.value < 0 or s.value > 100 for s in steps) or (
-        LADDERS[name].cumulative and sum(s.value for s in steps) > 1
-    ):
-        raise ConfigError(
-            "BAD_LADDER", f"{name}: values must not be negative, and shares not exceed 100% in all.", name
-        )
+        threshold, says = (_decimal(number, name, too_far="BAD_LADDER") for number in row[:2])
+        steps.append(Step(threshold, says, row[2] if len(row) == 3 else True))
+    problems = problems_of_ladder(LADDERS[name], steps)
+    if problems:
+        raise ConfigError("BAD_LADDER", f"{name}: {problems[0]}", name)
     return tuple(steps)
 
 
-def _decimal(value: object, name: str) -> Decimal:
+def _decimal(value: object, name: str, *, too_far: str) -> Decimal:
+    """A finite number; `too_far` is the code of one that the arithmetic here could not hold."""
+    text = "" if isinstance(value, bool) else str(value).strip()
     try:
-        if isinstance(value, bool):
-            raise InvalidOperation
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
+        number = Decimal(text if _PLAIN.fullmatch(text) else "NaN")
+    except InvalidOperation:  # an exponent beyond Decimal's own
         number = Decimal("NaN")
     if not number.is_finite():
         raise ConfigError("NOT_A_NUMBER", f"{name} is {value!r}: give a finite number.", name)
+    if is_far_out(number) or len(number.as_tuple().digits) > MOST_DIGITS:
+        raise ConfigError(
+            too_far, f"{name} is {value!r}: give a number inside its bounds, of at most {MOST_DIGITS} digits.", name
+        )
     return number

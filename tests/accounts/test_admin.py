@@ -79,6 +79,15 @@ def test_saving_puts_the_next_revision_in_force(manager, profile):
     assert latest.reason == "Less risk in March."
 
 
+@pytest.mark.parametrize("typed", ["NaN", "sNaN", "Infinity", "1e9999999", "1e-9999999", "1" * 5000])
+@pytest.mark.parametrize("cell", ["vix_factor-0-threshold", "partial_profit-0-value", "max_vix_threshold"])
+def test_a_cell_that_is_no_usable_number_is_refused_with_a_sentence(manager, profile, cell, typed):
+    response = manager.post(page(profile), as_typed(profile, **{cell: typed}))
+    assert response.status_code == 200
+    assert response.context["adminform"].form.errors[cell.split("-")[0]]
+    assert latest_revision(profile).number == 1
+
+
 def test_saving_a_ladder_changes_that_ladder_only(manager, profile):
     before = ladders_of(latest_revision(profile))
     manager.post(page(profile), as_typed(profile, **{"confidence_factor-3-value": "1.75"}))

@@ -1,5 +1,6 @@
 """Numbers and ladders out of bounds are refused with a sentence that says what was entered."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -108,6 +109,16 @@ def test_equal_numbers_pass_unless_the_order_is_strict(order):
 )
 def test_a_ladder_out_of_shape_is_refused_with_a_sentence(name, steps, sentence):
     assert sentence in problems_of_ladder(LADDERS[name], steps)
+
+
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "-Infinity", "1e9999999", "1e-9999999"])
+@pytest.mark.parametrize("name", ["vix_factor", "partial_profit"])
+@pytest.mark.parametrize("field", ["threshold", "value"])
+def test_a_step_that_cannot_be_compared_is_refused_and_shown_as_entered(name, field, number):
+    step = replace(Step(Decimal("0.5"), Decimal("0.5")), **{field: Decimal(number)})
+    [problem] = problems_of_ladder(LADDERS[name], [step, step])[:1]
+    assert "must be between" in problem
+    assert problem.endswith(f"you entered {Decimal(number)}.")
 
 
 def test_shares_that_add_up_to_exactly_the_whole_pass():

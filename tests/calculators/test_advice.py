@@ -16,6 +16,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 QUIET = {
     "dollars": 5000.0,
     "equity": 100000.0,
+    "basis": 100000.0,
+    "loss_at_stop": 1250.0,
     "minimum": 4000.0,
     "asked": 5000.0,
     "vix": 15.0,
@@ -122,10 +124,11 @@ def test_no_fact_however_odd_breaks_the_advice(limits: Limits) -> None:
 
 def test_the_warnings_quote_the_row_s_own_limits() -> None:
     two: dict[str, Any] = {name: np.array([value, value]) for name, value in QUIET.items()}
-    limits = replace(limits_0dte(), stop_fraction=np.array([0.25, 0.5]))
+    two |= {"loss_at_stop": np.array([1250.0, 2500.0])}
+    limits = replace(limits_0dte(), max_portfolio_risk=np.array([0.02, 0.03]))
     said = advice.advise(advice.bets_of(2, **two), limits)
     assert [[each["code"] for each in row] for row in said] == [[], ["W6"]]
-    assert said[1][0]["text"].startswith("$2,500 at the stop, 1.2 times")
+    assert said[1][0]["text"].startswith("$2,500 at the stop, 1.2 times your 3% budget")
 
 
 def test_warnings_of_the_case_files_are_worded_as_they_word_them() -> None:

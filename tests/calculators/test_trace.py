@@ -127,9 +127,7 @@ def test_a_rule_that_blocks_without_a_code_cannot_be_written() -> None:
 
 @pytest.mark.parametrize("module", [sizing_0dte, sizing_7dte])
 def test_every_rule_is_listed_under_the_effect_it_has(module) -> None:
-    limiting, rounding, blocking = (
-        {r.effect for r in rules} for rules in (module.LIMITS, module.ROUNDING, module.BLOCKS)
-    )
-    assert (limiting, rounding, blocking) == ({Effect.LIMIT}, {Effect.ROUND}, {Effect.BLOCK})
+    limiting, blocking = ({r.effect for r in rules} for rules in (module.LIMITS, module.BLOCKS))
+    assert (limiting, module.round_to_contracts.effect, blocking) == ({Effect.LIMIT}, Effect.ROUND, {Effect.BLOCK})
     asking = module.FACTORS if module is sizing_0dte else module.ASKING
     assert {r.effect.value for r in (*asking, *module.CLAMPS)} <= MULTIPLYING

@@ -24,6 +24,7 @@ from positions.models import (
 from positions.services.imports import run
 from positions.services.imports.index import VixDays
 from positions.services.imports.options import OpenInterests, Quotes, Trades
+from positions.services.imports.rejects import _harmless
 from positions.services.imports.run import ImportReport, Kind, import_file
 from positions.services.imports.sessions import Sessions, read_overrides
 from positions.services.imports.source_file import UnusableFile
@@ -228,6 +229,15 @@ def test_the_rejects_file_holds_the_row_as_it_came(write: Write, tmp_path: Path)
     assert report.rejects_path == chosen
     assert chosen.read_text() == f"line,reason,{QUOTE_HEADER}\n3,bid is negative: -1,{bad}\n"
     assert "1 rejected: bid is negative (1). See" in report.summary
+
+
+def test_the_rejects_file_runs_nothing_in_a_spreadsheet(write: Write, tmp_path: Path) -> None:
+    for_sheets = [_harmless(cell) for cell in ("=1+1", "@SUM(A1)", "+cmd", " -x", "-1", "+1.5e3", "2021-01-04", "")]
+    assert for_sheets == ["'=1+1", "'@SUM(A1)", "'+cmd", "' -x", "-1", "+1.5e3", "2021-01-04", ""]
+    path = write(QUOTE_HEADER, QUOTE.replace("43.2", "=1+1"))
+    import_quotes(path)
+    with path.with_name(f"{path.name}.rejects.csv").open(newline="") as file:
+        assert "'=1+1" in list(csv.reader(file))[1]
 
 
 def test_a_clean_run_removes_the_rejects_of_an_earlier_one(write: Write, tmp_path: Path) -> None:

@@ -363,3 +363,10 @@ def test_only_json_is_written(bet: Bet, owner: Client) -> None:
     response = ask(owner, Accept="text/html")
     assert (response.status_code, errors(response)) == (406, [("not_acceptable", "")])
     assert not re.search("<", response.text)
+
+
+def test_a_body_over_the_limit_is_told_the_limit(bet: Bet, owner: Client) -> None:
+    answer = ask(owner, "x" * 2_000_001)
+    assert answer.status_code == 413
+    assert errors(answer) == [("too_large", "")]
+    assert "2,000,000 bytes" in answer.json()["errors"][0]["message"]

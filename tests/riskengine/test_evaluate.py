@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from accounts.defaults import LADDERS, PARAMETERS
 from riskengine.calculators.codes import CODES
+from riskengine.services.decide.evaluate import sizes
 from riskengine.services.decide.evaluate.contract import LineError
 from riskengine.services.decide.evaluate.run import KINDS, evaluate, judge
 from tests import candidates, oracle
@@ -121,6 +123,16 @@ BAD_LINES: list[tuple[Any, str, str]] = [
     ({"cfg": {"confidence_factor": [[0.5, 1], [0.5, 2]]}}, "BAD_LADDER", "cfg.confidence_factor"),
     ({"cfg": {"confidence_factor": [[0, -1]]}}, "BAD_LADDER", "cfg.confidence_factor"),
     ({"cfg": {"vix_factor": [["1e400", 1]]}}, "BAD_LADDER", "cfg.vix_factor"),
+    ({"cfg": {"vix_factor": [["1e9999999", 1]]}}, "BAD_LADDER", "cfg.vix_factor"),
+    ({"cfg": {"vix_factor": [["12", 1]]}}, "BAD_LADDER", "cfg.vix_factor"),
+    ({"cfg": {"vix_factor": [[0, 1, False]]}}, "BAD_LADDER", "cfg.vix_factor"),
+    ({"cfg": {"max_stock_allocation": "1e9999999"}}, "OUT_OF_RANGE", "cfg.max_stock_allocation"),
+    ({"cfg": {"max_stock_allocation": "1e-9999999"}}, "OUT_OF_RANGE", "cfg.max_stock_allocation"),
+    ({"cfg": {"max_stock_allocation": "66." + "1" * 50}}, "OUT_OF_RANGE", "cfg.max_stock_allocation"),
+    ({"cfg": {"max_stock_allocation": "1e" + "9" * 30}}, "NOT_A_NUMBER", "cfg.max_stock_allocation"),
+    ({"cfg": {"max_positions_per_symbol": 1.5}}, "OUT_OF_RANGE", "cfg.max_positions_per_symbol"),
+    ({"cfg": {"account_size": "1_000_000"}}, "NOT_A_NUMBER", "cfg.account_size"),
+    ({"trace": "yes"}, "NOT_A_SWITCH", "trace"),
 ]
 
 
@@ -171,6 +183,29 @@ def test_no_unusable_number_gives_a_bet_or_costs_the_batch(kind: str, key: str, 
 def test_whatever_is_no_long_direction_is_refused(kind: str, direction: Any) -> None:
     answer = answers(kind, {**HEALTHY[kind], "direction": direction})[0]
     assert (answer["refusal"], answer["contracts"]) == ("SHORT_NOT_SUPPORTED", 0)
+
+
+def test_bad_lines_are_taken_out_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+    size_book = sizes.sizing_0dte.size_book
+    monkeypatch.setattr(
+        sizes.sizing_0dte, "size_book", lambda book, limits: judged.append(len(book.long)) or size_book(book, limits)
+    )
+    bad = {**HEALTHY["size-0dte"], "halted": "x"}
+    told = answers("size-0dte", *[bad, HEALTHY["size-0dte"]] * 50)
+    assert judged == [50]
+    assert ["error" in each for each in told] == [True, False] * 50
+
+
+def test_a_line_that_breaks_the_calculator_costs_no_other_its_answer() -> None:
+    def judge_all(lines: Sequence[Any]) -> list[Any]:
+        return [{"half": 1 / line["confidence"]} for line in lines]
+
+    broken = replace(KINDS["size-0dte"], judge=judge_all)
+    told = judge(broken, [b'{"confidence": %d}' % i for i in (1, 2, 0, 4, 0)])
+    assert [each.code if isinstance(each, LineError) else each["half"] for each in told] == [
+        1, 0.5, "NOT_JUDGED", 0.25, "NOT_JUDGED",
+    ]  # fmt: skip
 
 
 json_values = st.recursive(

@@ -60,6 +60,7 @@ def test_what_is_open_and_reserved_counts_as_the_referee_counts_it() -> None:
     held, ordered = market.spxw("3800"), market.spxw("3750")
     market.quote(held, bet.at.replace(second=0), bid="9.90", ask="10.10")
     bet.hold(held, 10, "12.00")
+    market.quote(ordered, bet.at.replace(second=0), bid="29.90", ask="30.10")
     bet.order(ordered, 4, "30.00", filled_quantity=1)
     preview = bet.preview("0.9")
     given = {
@@ -70,8 +71,8 @@ def test_what_is_open_and_reserved_counts_as_the_referee_counts_it() -> None:
         "exposure": "21000",  # 12,000 for what cost more than it is worth, 9,000 for what may still be filled
         "daily_pnl": "-2100",
         "buying_power": "39000",
-        "symbol_positions": 1,
-        "total_positions": 1,
+        "symbol_positions": 2,  # an order that works is a position as soon as it fills
+        "total_positions": 2,
     }
     assert_as_the_referee_says(preview, oracle.size_0dte(given))
     inputs = {each["name"]: each["value"] for each in preview["inputs"]}

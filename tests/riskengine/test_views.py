@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test import Client
 
 from accounts.models import User
+from accounts.services import RISK_MANAGERS
 from positions.models import Instrument, Portfolio
 from tests import factories
 from tests.browser import market
@@ -246,3 +248,17 @@ def test_only_who_may_see_the_portfolio_sets_its_market_time(recorded_minutes: N
     stranger.force_login(factories.user("stranger"))
     assert stranger.post(CLOCK, {"at": "10:13"}).status_code == 404
     assert stranger.get(CLOCK).status_code in (404, 405)
+
+
+def test_who_may_only_look_at_the_portfolio_does_not_set_its_market_time(recorded_minutes: None, db: None) -> None:
+    def post_as(user: User) -> int:
+        signed_in = Client()
+        signed_in.force_login(user)
+        return signed_in.post(CLOCK, {"at": "10:13"}).status_code
+
+    manager = factories.user("maria", is_staff=True)
+    manager.groups.add(Group.objects.get(name=RISK_MANAGERS))
+    owner = factories.user("owner")
+    Portfolio.objects.filter(slug="smart-0dte").update(owner=owner)
+    assert post_as(factories.user("staff", is_staff=True)) == 403
+    assert (post_as(owner), post_as(manager)) == (302, 302)

@@ -1,9 +1,11 @@
 """The rejects file: every row that was not imported, with its line number and reason. Nothing is dropped silently.
 
-It is written under a temporary name and takes its own when the import has been committed.
+It is written under a temporary name and takes its own when the import has been committed. A cell that a spreadsheet
+would run as a formula gets an apostrophe before it; take that away when mending the row by hand. Numbers stay bare.
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +15,18 @@ from positions.services.imports.source_file import UnusableFile
 
 SUFFIX = ".rejects.csv"
 
+_FORMULA = re.compile(r"\s*[=+\-@]")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
 
 def beside(path: Path) -> Path:
     """Where the rejects of a file go unless told otherwise: FILE.rejects.csv."""
     return path.with_name(f"{path.name}{SUFFIX}")
+
+
+def _harmless(cell: str) -> str:
+    """The cell as text: whoever opens the list in a spreadsheet must not run what a stranger's file says."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell.strip()) else cell
 
 
 class Rejects:
@@ -39,8 +49,8 @@ class Rejects:
                     f"{error.strerror}. Choose another place with --rejects."
                 ) from error
             self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(["line", "reason", *self._header])
-        self._writer.writerow([line, reason, *cells])
+            self._writer.writerow(["line", "reason", *map(_harmless, self._header)])
+        self._writer.writerow([line, *map(_harmless, (reason, *cells))])
         self.count += 1
         self.reasons[reason.partition(": ")[0]] += 1
 

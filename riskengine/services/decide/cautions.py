@@ -51,6 +51,8 @@ def advice_for(judged: Judged, costs: Consequences, i: int, request: SizeRequest
     known: dict[str, FloatColumn] = {
         "dollars": sizing.dollars,
         "equity": equity,
+        "basis": sizing.basis,
+        "loss_at_stop": costs.loss_at_stop,
         "minimum": sizing.minimum,
         "asked": sizing.asked * sizing.minimum,
         "day_pnl": np.full(n, situation.account.day_pnl),
@@ -100,8 +102,8 @@ def _overnight(judged: Judged, costs: Consequences) -> dict[str, FloatColumn]:
 
 
 def _correlated(judged: Judged) -> FloatColumn:
-    """This bet and the open positions that are nearly the same bet, USD (W13)."""
-    held, candidates = judged.situation.account.held, judged.candidates
+    """This bet and what is open or ordered that is nearly the same bet, USD (W13)."""
+    held, candidates = judged.situation.account.committed, judged.candidates
     n = len(judged.sizing.dollars)
     mine = np.where(candidates.quotes.call, 1, -1)[candidates.pair_row]
     together = candidates.pair_correlation * mine * np.tile(held.direction, n)

@@ -27,6 +27,7 @@ def consequences_of(judged: Judged) -> Consequences:
         spot=candidates.priced.spot,
         greeks=candidates.priced.greeks,
         equity=equity,
+        basis=judged.sizing.basis,
         risk_budget=budget,
         limits=judged.situation.limits,
     )
@@ -40,7 +41,7 @@ def _gap(judged: Judged, extra: float) -> tuple[float, float, float]:
         multiplier=np.append(held.quotes.multiplier, 1.0),
         marked=np.append(held.mark, extra),
         equity=np.array([account.equity]),
-        basis=np.array([account.equity_start_of_day]),
+        basis=judged.sizing.basis[:1],
         emergency_halt_loss=judged.situation.limits.emergency_halt_loss,
         group=np.zeros(len(held.contracts) + 1, np.int64),
         groups=1,

@@ -111,7 +111,7 @@ def _answer(judged: Judged, i: int, explained: dict[str, Any]) -> dict[str, Any]
     price = float(quote.ask) if quote.ask is not None else None
     approved = not code and contracts > 0
     refusal = {"code": code, "sentence": _refusal(judged, i, code, explained)} if code else None
-    binding = explained["binding"]
+    binding = code if judged.unusable[i] != codes.NONE else explained["binding"]
     return {
         "contracts": contracts if approved else 0,
         "dollars": dollars if approved else 0.0,
@@ -226,8 +226,15 @@ def _targets(judged: Judged, i: int) -> dict[str, Any] | None:
         "stop_fraction": inputs.known(judged.stop.fraction[i]),
         "tiers": tiers,
         "runner_contracts": int(quantity[i] - planned[i].max(initial=0, where=slices.mask[i])),
-        "target_price": inputs.known(judged.stop.target[i]),
+        "target_price": None if zero_dte else inputs.known(_last_target(judged)[i]),
     }
+
+
+def _last_target(judged: Judged) -> FloatColumn:
+    """Where the runner's target stands: in the last risk-reward stage, the only one that prices can reach (B-46)."""
+    ask, stop = judged.candidates.quotes.ask, judged.stop.stop
+    exact = ask + (ask - stop) * judged.situation.limits.risk_reward.values[-1, 0]
+    return stops.round_up_to_tick(exact, judged.candidates.quotes.tick(exact))
 
 
 def _tick_valid(judged: Judged, prices: FloatColumn) -> FloatColumn:

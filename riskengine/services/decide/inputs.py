@@ -113,7 +113,7 @@ def used(judged: Judged, i: int) -> list[dict[str, Any]]:
 
 
 def _correlation(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:
-    held, candidates = judged.situation.account.held, judged.candidates
+    held, candidates = judged.situation.account.committed, judged.candidates
     labels = candidates.closes_labels
     if not len(held.contracts):
         return [item("correlation", "Correlation", None, "", "no other position is open")]

@@ -49,12 +49,7 @@ def judge_candidates(situation: Situation, candidates: Candidates, confidence: f
     sizing = (_size_0dte if zero_dte else _size_7dte)(situation, candidates, confidence, price)
     contracts = sizing.contracts.astype(np.float64)
     tick = quotes.tick(quotes.ask)
-    if zero_dte:
-        stop = stops.initial_stop_0dte(quotes.ask, tick, limits.stop_fraction)
-    else:
-        value = np.where(sizing.dollars > 0.0, sizing.dollars, sizing.minimum)
-        equity = np.full(n, situation.account.equity_start_of_day)
-        stop = stops.initial_stop_7dte(quotes.ask, value, equity, tick, limits)
+    stop = _stop(situation, candidates, sizing)
     regime, factor, slices = _targets(situation, candidates)
     account = _account(situation, candidates, confidence, contracts, sizing)
     market = _market(situation, candidates, sizing, contracts, tick, stop.stop, slices.threshold[:, 0])
@@ -79,6 +74,17 @@ def judge_candidates(situation: Situation, candidates: Candidates, confidence: f
         unusable=unusable,
         refusal=np.where(unusable != codes.NONE, unusable, refusal),
     )
+
+
+def _stop(situation: Situation, candidates: Candidates, sizing: Sizing) -> stops.InitialStop:
+    """The initial stop of a bet bought at the ask, on the tick of the price where it stands, not of the ask."""
+    limits, ask = situation.limits, candidates.quotes.ask
+    if situation.portfolio.system == SMART_0DTE:
+        tick = candidates.quotes.tick(ask * (1.0 - limits.stop_fraction))
+        return stops.initial_stop_0dte(ask, tick, limits.stop_fraction)
+    value = np.where(sizing.dollars > 0.0, sizing.dollars, sizing.minimum)
+    exact = ask * (1.0 - np.minimum(limits.stop_fraction, limits.stop_account_risk * sizing.basis / value))
+    return stops.initial_stop_7dte(ask, value, sizing.basis, candidates.quotes.tick(exact), limits)
 
 
 def _max_age(situation: Situation, candidates: Candidates) -> FloatColumn:
@@ -143,7 +149,7 @@ def _vix(situation: Situation) -> float:
 
 
 def _other_symbols(situation: Situation, underlying_id: int) -> int:
-    return sum(each != underlying_id for each in situation.account.held.underlyings())
+    return sum(each != underlying_id for each in situation.account.committed.underlyings())
 
 
 def _targets(
@@ -170,7 +176,7 @@ def _account(
     account, quotes, n = situation.account, candidates.quotes, len(contracts)
     priced, shares = candidates.priced, contracts * candidates.quotes.multiplier
     ratio = priced.spot / situation.spy
-    counts = [account.held.underlyings().count(row.underlying_id) for row in quotes.rows]
+    counts = [account.committed.underlyings().count(row.underlying_id) for row in quotes.rows]
     return gates.Account(
         confidence=np.full(n, confidence),
         vix=np.full(n, _vix(situation)),
@@ -179,7 +185,7 @@ def _account(
         halted=np.full(n, situation.portfolio.state in (State.HALTED, State.FLATTENING)),
         correlation_risk=candidates.correlation_risk,
         symbol_positions=np.array(counts, np.float64),
-        total_positions=np.full(n, float(len(account.held.contracts))),
+        total_positions=np.full(n, float(len(account.committed.contracts))),
         delta_after=situation.book.delta + shares * priced.greeks.delta * ratio,
         gamma_after=situation.book.gamma + shares * priced.greeks.gamma * ratio**2,
     )
@@ -209,6 +215,8 @@ def _market(
         confirmed=flag(False),
         opening_intents=each(float(situation.opening_intents)),
         cooldown_minutes_left=candidates.cooldown_minutes_left,
+        underlying_halted=candidates.underlying_halted,
+        event_blackout=candidates.event_blackout,
         session_open=flag(situation.is_open),
         minutes_since_open=each(situation.minutes_since_open),
         minutes_to_forced_close=each(situation.minutes_to_forced_close),

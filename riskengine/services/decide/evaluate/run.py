@@ -5,6 +5,7 @@ and flushes: a notebook that sends one line gets one answer at once, a file of a
 """
 
 import json
+import logging
 import select
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -16,6 +17,8 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (*sizes.KINDS, *slices.KIN
 BATCH_LINES = 4096
 LINE_BYTES = 8 * 1024 * 1024
 READ_BYTES = 1024 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate(kind: Kind, incoming: BinaryIO, outgoing: BinaryIO) -> int:
@@ -42,9 +45,24 @@ def judge(kind: Kind, raw_lines: list[bytes]) -> list[Result | LineError]:
             results.append({})
         except LineError as error:
             results.append(error)
-    for place, result in zip(places, kind.judge(lines) if lines else [], strict=True):
+    for place, result in zip(places, _judge_each(kind, lines), strict=True):
         results[place] = result
     return results
+
+
+def _judge_each(kind: Kind, lines: list[Line]) -> list[Result | LineError]:
+    """Judge the batch. Should a line break it, the halves are judged apart, down to that line: it is answered as an
+    error and costs no other its answer."""
+    if not lines:
+        return []
+    try:
+        return kind.judge(lines)
+    except Exception as problem:
+        if len(lines) > 1:
+            middle = len(lines) // 2
+            return _judge_each(kind, lines[:middle]) + _judge_each(kind, lines[middle:])
+        logger.exception("A line of %s could not be judged.", kind.name)
+        return [LineError("NOT_JUDGED", f"This line could not be judged ({type(problem).__name__}): please report it.")]
 
 
 def _parse(raw: bytes, known: frozenset[str]) -> Line:

@@ -53,17 +53,21 @@ def _counts(column: np.ndarray) -> np.ndarray:
 
 def _flags(lines: Sequence[Line], key: str) -> np.ndarray:
     """True or false under `key`; absent and null are false."""
-    values = [line.get(key) for line in lines]
-    for i, value in enumerate(values):
-        if value is not None and not isinstance(value, bool):
-            raise _RowError(i, LineError("NOT_A_SWITCH", f"{key} is {value!r}: give true or false.", key))
-    return np.array([value is True for value in values])
+    return np.array([line.get(key) is True for line in lines])
 
 
-class _RowError(Exception):
-    def __init__(self, row: int, error: LineError) -> None:
-        super().__init__(error.message)
-        self.row, self.error = row, error
+def _problem_of(line: Line) -> LineError | None:
+    """What makes this no line of its kind: a switch that is none, correlations that are no list."""
+    for key in ("halted", "correlations", "trace"):
+        value = line.get(key)
+        if value is None:
+            continue
+        if key == "correlations":
+            if not isinstance(value, list):
+                return LineError("NOT_A_LIST", "correlations takes a list of numbers and nulls.", key)
+        elif not isinstance(value, bool):
+            return LineError("NOT_A_SWITCH", f"{key} is {value!r}: give true or false.", key)
+    return None
 
 
 def _long(lines: Sequence[Line]) -> np.ndarray:
@@ -95,15 +99,9 @@ def _by_cfg(lines: Sequence[Line], system: str, judge: Any) -> list[Result | Lin
 
 def _isolating(judge: Any, lines: list[Line], limits: Limits) -> list[Result | LineError]:
     """Judge a batch; a line that is no line of this kind is taken out and answered for itself."""
-    errors: dict[int, LineError] = {}
-    kept = list(range(len(lines)))
-    while True:
-        try:
-            judged = judge([lines[i] for i in kept], limits) if kept else []
-            break
-        except _RowError as bad:
-            errors[kept.pop(bad.row)] = bad.error
-    results: list[Result | LineError] = [errors.get(i, {}) for i in range(len(lines))]
+    results: list[Result | LineError] = [_problem_of(line) or {} for line in lines]
+    kept = [i for i, result in enumerate(results) if not isinstance(result, LineError)]
+    judged = judge([lines[i] for i in kept], limits) if kept else []
     for i, result in zip(kept, judged, strict=True):
         results[i] = result
     return results
@@ -211,6 +209,8 @@ def _bets_0dte(lines: Sequence[Line], sizing: Sizing, limits: Limits) -> advice.
         len(lines),
         dollars=sizing.dollars,
         equity=basis,
+        basis=basis,
+        loss_at_stop=sizing.dollars * limits.stop_fraction,
         minimum=sizing.minimum,
         asked=sizing.asked * sizing.minimum,
         vix=sizing.saw("VIX"),
@@ -261,14 +261,7 @@ def _pairs(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
     rows: list[int] = []
     values: list[float] = []
     for i, line in enumerate(lines):
-        given = line.get("correlations")
-        if given is None:
-            continue
-        if not isinstance(given, list):
-            raise _RowError(
-                i, LineError("NOT_A_LIST", "correlations takes a list of numbers and nulls.", "correlations")
-            )
-        for value in given:
+        for value in line.get("correlations") or ():
             number = np.nan if value is None else as_number(value)
             rows.append(i)
             values.append(UNUSABLE if number is None else number)
@@ -308,6 +301,8 @@ def _bets_7dte(sizing: Sizing, book: sizing_7dte.Book, limits: Limits) -> advice
         n,
         dollars=sizing.dollars,
         equity=sizing.basis,
+        basis=sizing.basis,
+        loss_at_stop=np.minimum(sizing.dollars * limits.stop_fraction, limits.stop_account_risk * sizing.basis),
         minimum=sizing.minimum,
         asked=sizing.asked * sizing.minimum,
         allocation=sizing.amount("allocation"),
