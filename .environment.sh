@@ -12,7 +12,12 @@ suitable() {
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python; do
+    if [ -n "${PYTHON:-}" ]; then # a choice that does not work is an error, not a hint
+        suitable "$PYTHON" || stop "PYTHON=$PYTHON is not a Python 3.11 or newer. Name another, or leave PYTHON unset."
+        command -v "$PYTHON"
+        return
+    fi
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do
         if suitable "$candidate"; then
             command -v "$candidate"
             return
@@ -37,8 +42,14 @@ make_environment() { # the requirements file, inside the current folder
     mkdir -p .venv 2>/dev/null && [ -w .venv ] || stop "The folder $PWD cannot be written, and the environment belongs into it."
     if command -v flock >/dev/null; then # two at once: the second waits, then finds the work done
         exec 9>.venv/lock
-        flock 9
-        [ "$(cat .venv/complete 2>/dev/null)" = "$wanted" ] && return
+        flock -n 9 || {
+            echo "betsizing: waiting for another ./run or ./test to finish the environment" >&2
+            flock 9
+        }
+        if [ "$(cat .venv/complete 2>/dev/null)" = "$wanted" ]; then
+            exec 9>&- # kept open, the lock would last as long as the product runs
+            return
+        fi
     fi
     echo "betsizing: making the environment in $PWD/.venv" >&2
     rm -f .venv/complete

@@ -6,7 +6,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import ProgrammingError
+from django.db import OperationalError, ProgrammingError
 
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
 
@@ -21,6 +21,8 @@ def main() -> None:
         if getattr(error.__cause__, "pgcode", "") != UNDEFINED_TABLE:
             raise
         sys.exit("betsizing: the database has no tables yet, or older ones. Make them: manage.py migrate (or ./run).")
+    except OperationalError as error:
+        sys.exit(f"betsizing: The database cannot be used. {str(error).strip()}")
     except KeyboardInterrupt:
         sys.exit(130)  # as shells report it
 
