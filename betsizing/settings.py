@@ -105,7 +105,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_VERBOSE = False
-AXES_SENSITIVE_PARAMETERS = []  # the log of failed sign-ins names account and address: whoever reads it needs both
+AXES_SENSITIVE_PARAMETERS: list[str] = []  # so the log of failed sign-ins names account and address
 
 # ---- What it is made of ----
 

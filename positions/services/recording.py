@@ -31,7 +31,8 @@ def set_market_time(*, portfolio: Portfolio, to: datetime, now: datetime) -> Mar
     if not session.opens_at <= to < session.closes_at:
         opens, closes = new_york(session.opens_at), new_york(session.closes_at)
         raise ValidationError(
-            f"The recording is of {session.day}, from {opens:%H:%M} to before {closes:%H:%M} New York. Choose a time in it."
+            f"The recording is of {session.day}, from {opens:%H:%M} to before {closes:%H:%M} New York. "
+            "Choose a time in it."
         )
     MarketClock.objects.filter(pk=clock.pk).update(market_started_at=to, wall_started_at=now)
     EquitySnapshot.objects.get_or_create(

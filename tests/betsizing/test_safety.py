@@ -122,7 +122,7 @@ def test_cookies_travel_by_https_only_once_the_product_is_on_a_network(tmp_path:
 
 def test_product_is_closed_unless_told_otherwise(tmp_path: Path) -> None:
     said = setting("settings.DEBUG, settings.ALLOWED_HOSTS", BETSIZING_DATA=str(tmp_path))
-    assert said == "False ['127.0.0.1', 'localhost']"
+    assert said == "False ['127.0.0.1', 'localhost', '[::1]']"
 
 
 def test_addresses_switch_to_real_servers(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_recording_goes_on_from_the_moment_it_is_set_to(to: datetime) -> None:
 )
 def test_a_time_outside_the_recorded_session_is_refused(to: datetime) -> None:
     portfolio = recording()
-    with pytest.raises(ValidationError, match="The recording is of 2021-01-04, 09:30 to 16:00 New York"):
+    with pytest.raises(ValidationError, match="The recording is of 2021-01-04, from 09:30 to before 16:00 New York"):
         set_market_time(portfolio=portfolio, to=to, now=LATER)
     assert market_time(portfolio, STARTED) == at(10)
 
