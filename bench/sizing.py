@@ -38,7 +38,7 @@ MARKET = {
     "vix_age_seconds": 12.0, "vix_max_age_seconds": 120.0, "heartbeat_age_seconds": 17.0, "volume": 18250.0,
     "open_interest": 6120.0, "index_sized": False, "multiplier_per_contract": 100.0, "stop": 1.78,
     "first_target_fraction": 0.05, "exposure": 12220.0, "exposure_limit": 48000.0, "greeks_known": True,
-    "correlation_known": True, "earnings_before_expiry": False, "confirmed": True, "opening_intents": 1.0,
+    "correlation_known": True, "earnings_possible": False, "confirmed": True, "opening_intents": 1.0,
     "cooldown_minutes_left": 0.0, "underlying_halted": False, "event_blackout": False,
 }  # fmt: skip
 GATES = gates.entry_gates(sizing_0dte.SYSTEM, placing=True)

@@ -1,5 +1,6 @@
 """What the import commands share: arguments, progress, summary, one-line errors."""
 
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ DEFAULT_SOURCE = "recorded"
 MAX_SOURCE_LENGTH = 40
 
 
-class ImportCommand(BaseCommand):
+class ImportCommand(ABC, BaseCommand):
     """Import one CSV file, plain or gzipped. Running it twice changes nothing; bad rows are listed in a rejects file.
 
     Exit code 0: imported (also when single rows were rejected). 1: the file cannot be used, nothing was imported.
@@ -35,8 +36,9 @@ class ImportCommand(BaseCommand):
     def add_kind_arguments(self, parser: ArgumentParser) -> None:
         """Arguments of this kind of file only."""
 
+    @abstractmethod
     def kind(self, options: dict[str, Any]) -> Kind:
-        raise NotImplementedError
+        """What the rows of this command's file are."""
 
     def handle(self, *args: object, **options: Any) -> None:
         source = options["source"].strip()

@@ -23,7 +23,7 @@ from accounts.models import RiskProfile, System, User
 from accounts.services import RISK_MANAGERS, create_profile, ensure_groups, revise_profile
 from positions import recorded
 from positions.market.calendar import new_york_date, new_york_instant
-from positions.models import Instrument, Mode, Portfolio
+from positions.models import EarningsDate, EarningsTiming, Instrument, Mode, Portfolio
 from positions.services.imports import index, options, underlying
 from positions.services.imports.run import ImportReport, Kind, import_file
 from positions.services.imports.sessions import Sessions, read_overrides
@@ -90,6 +90,7 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
     user, password = _create_user(password)
     rows = sum(report.read for report in import_recordings())
     alias_goog_closes()
+    record_goog_earnings()
     zero, seven = _create_profiles(now)
     portfolios = (
         create_portfolio(
@@ -139,6 +140,17 @@ def alias_goog_closes() -> None:
     """The recorded options are on GOOG, the recorded closes are GOOGL's: the same company, a class apart."""
     googl = Instrument.objects.get(symbol="GOOGL")
     Instrument.objects.filter(symbol="GOOG").update(closes_alias=googl, closes_alias_label=CLOSES_ALIAS_LABEL)
+
+
+def record_goog_earnings() -> None:
+    """When Alphabet next reported: without a next date on record every Mag7-7DTE entry in GOOG is refused."""
+    for goog in Instrument.objects.filter(symbol="GOOG"):
+        EarningsDate.objects.create(
+            instrument=goog,
+            reports_on=date(2016, 2, 1),
+            timing=EarningsTiming.AFTER_CLOSE,
+            source="Alphabet, published results of Q4 2015",
+        )
 
 
 def _create_user(password: str) -> tuple[User, str]:

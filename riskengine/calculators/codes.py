@@ -174,7 +174,11 @@ CODES: tuple[Code, ...] = (
     Code("THROTTLED", _G, "{saw} opening intents in the window; the limit is {limit}."),
     Code("COOLDOWN", _G, "A pause is running in this symbol or portfolio: {saw} min left."),
     Code("EVENT_BLACKOUT", _G, "A calendar event blocks entries now."),
-    Code("EARNINGS_BEFORE_EXPIRY", _G, "Earnings fall before the expiration."),
+    Code(
+        "EARNINGS_BEFORE_EXPIRY",
+        _G,
+        "Earnings before the expiration cannot be ruled out: the next date is inside, or not on record.",
+    ),
     Code("EXPIRATION_OUT_OF_RANGE", _G, "Days to expiration: {saw}; the nearest this system opens is {limit}."),
     Code("ADJUSTED_CONTRACT", _G, "An adjusted contract is never opened, only closed."),
     Code("AM_SETTLED", _G, "An AM-settled contract stops trading the session before: it is refused."),

@@ -62,7 +62,7 @@ class Market:
     exposure_limit: FloatColumn
     greeks_known: BoolColumn
     correlation_known: BoolColumn
-    earnings_before_expiry: BoolColumn
+    earnings_possible: BoolColumn
     confirmed: BoolColumn
     opening_intents: FloatColumn
     cooldown_minutes_left: FloatColumn
@@ -172,8 +172,8 @@ def expiration_in_range(case: Case) -> Verdict:
 
 @gate("EARNINGS_BEFORE_EXPIRY", "No earnings before expiration", YES_NO, "B-55, A-16")
 def no_earnings_inside(case: Case) -> Verdict:
-    inside = case.market.earnings_before_expiry
-    return inside, 0.0, negated(inside) | negated(case.limits.refuse_earnings_before_expiry)
+    possible = case.market.earnings_possible
+    return possible, 0.0, negated(possible) | negated(case.limits.refuse_earnings_before_expiry)
 
 
 # --- freshness ---

@@ -6,11 +6,11 @@ statements, whatever is open and however many contracts are looked at.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-from django.db.models import Avg, Count, F, Q, Value
+from django.db.models import Avg, Count, F, Min, Q, Value
 from django.db.models.functions import NullIf
 
 from accounts.models import RiskProfileRevision
@@ -188,7 +188,7 @@ class Candidates:
     score: Score
     fundamentals_rows: dict[int, Fundamental]
     closes_labels: dict[int, str]
-    earnings_before_expiry: BoolColumn
+    earnings_possible: BoolColumn
     cooldown_minutes_left: FloatColumn
     underlying_halted: BoolColumn
     event_blackout: BoolColumn
@@ -215,7 +215,7 @@ def load_candidates(situation: Situation, rows: Sequence[QuotedContract]) -> Can
         score=score_book(book, situation.limits),
         fundamentals_rows=figures,
         closes_labels=labels,
-        earnings_before_expiry=_earnings(situation, rows),
+        earnings_possible=_earnings(situation, rows),
         cooldown_minutes_left=_cooldown(situation, rows),
         underlying_halted=_halted(situation, rows),
         event_blackout=_blacked_out(situation, rows),
@@ -279,14 +279,15 @@ def _matrix(situation: Situation, instruments: Sequence[int]) -> tuple[FloatColu
 
 
 def _earnings(situation: Situation, rows: Sequence[QuotedContract]) -> BoolColumn:
-    """Whether a known earnings date lies from today to the expiration."""
-    last = max((row.expires_on for row in rows), default=situation.session.day)
-    dates: dict[int, list] = {}
-    for instrument, day in EarningsDate.objects.filter(
-        instrument__in={row.underlying_id for row in rows}, reports_on__range=(situation.session.day, last)
-    ).values_list("instrument_id", "reports_on"):
-        dates.setdefault(instrument, []).append(day)
-    return np.array([any(d <= row.expires_on for d in dates.get(row.underlying_id, ())) for row in rows], bool)
+    """Whether the company may report from today to the expiration: it does, or its next date is not on record."""
+    next_dates: dict[int, date] = dict(
+        EarningsDate.objects.filter(
+            instrument__in={row.underlying_id for row in rows}, reports_on__gte=situation.session.day
+        )
+        .values_list("instrument_id")
+        .annotate(Min("reports_on"))
+    )
+    return np.array([next_dates.get(row.underlying_id, date.min) <= row.expires_on for row in rows], bool)
 
 
 def _cooldown(situation: Situation, rows: Sequence[QuotedContract]) -> FloatColumn:

@@ -60,7 +60,7 @@ MARKET = {
     "exposure_limit": 48000.0,
     "greeks_known": True,
     "correlation_known": True,
-    "earnings_before_expiry": False,
+    "earnings_possible": False,
     "confirmed": False,
     "opening_intents": 0.0,
     "cooldown_minutes_left": 0.0,
@@ -152,7 +152,7 @@ EDGES_0DTE = EDGES_BOTH | {
 }
 EDGES_7DTE = EDGES_BOTH | {
     "EXPIRATION_OUT_OF_RANGE": ({"expiration_days": 9.0}, {"expiration_days": 10.0}),
-    "EARNINGS_BEFORE_EXPIRY": ({"earnings_before_expiry": False}, {"earnings_before_expiry": True}),
+    "EARNINGS_BEFORE_EXPIRY": ({"earnings_possible": False}, {"earnings_possible": True}),
     "STOP_TOO_CLOSE": ({"stop": 2.26}, {"stop": 2.2601}),
 }
 CASES = [("smart-0dte", code, *edge) for code, edge in EDGES_0DTE.items()] + [
@@ -264,7 +264,7 @@ def test_two_ticks_above_the_stop_are_needed_where_they_are_more_than_the_share_
 
 def test_earnings_pass_where_the_profile_does_not_refuse_them() -> None:
     limits = limits_7dte(refuse_earnings_before_expiry=False)
-    assert refused_by("mag7-7dte", {"earnings_before_expiry": True}, limits) == []
+    assert refused_by("mag7-7dte", {"earnings_possible": True}, limits) == []
 
 
 @pytest.mark.parametrize(("days", "passes"), [(4.0, False), (5.0, True), (9.0, True), (10.0, False), (NAN, False)])

@@ -26,6 +26,7 @@ from positions.models import (
     ClockKind,
     DailyClose,
     Decision,
+    EarningsDate,
     ExchangeSession,
     ExerciseStyle,
     InstrumentKind,
@@ -167,6 +168,10 @@ def _bet(system: str, day: date, at: time, *, contract: OptionContract, bid: str
     vix(session_before(day), opened="17.00", closed="17.50")
     for symbol in ("SPX", "SPY", contract.underlying.symbol):
         bar(symbol, known_at)
+    if system == MAG7_7DTE:
+        EarningsDate.objects.create(
+            instrument=contract.underlying, reports_on=day + timedelta(days=60), timing="after_close", source="test"
+        )
     quote(contract, known_at, bid=bid, ask=ask)
     clock = ClockSetting(
         kind=ClockKind.RECORDED,

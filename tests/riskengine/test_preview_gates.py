@@ -339,7 +339,10 @@ REFUSED_7DTE = {
         state(State.FLATTENING),
         HALTED.format(pnl="$0.00", limit="−$20,000"),
     ),
-    "EARNINGS_BEFORE_EXPIRY": (reports(7), "Earnings fall before the expiration."),
+    "EARNINGS_BEFORE_EXPIRY": (
+        reports(7),
+        "Earnings before the expiration cannot be ruled out: the next date is inside, or not on record.",
+    ),
     "BOOK_EXPOSURE": (
         holds_another_stock(101),
         "Exposure after this bet would be $80,470; the limit is $80,000.",
@@ -369,6 +372,13 @@ def test_a_7dte_gate_lets_pass_what_is_just_within(spoil: Spoil) -> None:
     bet = market.seven_dte()
     spoil(bet)
     assert_approved(bet.preview())
+
+
+@pytest.mark.parametrize("spoil", [nothing_known(EarningsDate), both(nothing_known(EarningsDate), reports(-1))])
+def test_an_unknown_next_earnings_date_is_not_taken_for_none(spoil: Spoil) -> None:
+    bet = market.seven_dte()
+    spoil(bet)
+    assert failed(bet.preview()) == ["EARNINGS_BEFORE_EXPIRY"]
 
 
 @pytest.mark.parametrize(("days", "passes"), [(4, False), (5, True), (9, True), (10, False)])

@@ -242,7 +242,7 @@ def _market(
         exposure_limit=situation.limits.max_total_exposure * sizing.basis,
         greeks_known=~np.isnan(candidates.priced.greeks.delta * situation.spy * situation.book.delta),
         correlation_known=candidates.correlation_known,
-        earnings_before_expiry=candidates.earnings_before_expiry,
+        earnings_possible=candidates.earnings_possible,
         contracts=contracts,
         dollars=sizing.dollars,
         minimum=sizing.minimum,
