@@ -39,6 +39,7 @@ from positions.models.order import (
     Side,
 )
 from positions.models.outbox import OutboxKind, OutboxMessage
+from positions.models.paper import PaperExecution, PaperOrder, PaperStatus
 from positions.models.portfolio import (
     Broker,
     CashKind,
@@ -108,6 +109,9 @@ __all__ = [
     "OutboxKind",
     "OutboxMessage",
     "Pace",
+    "PaperExecution",
+    "PaperOrder",
+    "PaperStatus",
     "PartialProfitTaking",
     "Portfolio",
     "PortfolioModeChange",

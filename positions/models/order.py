@@ -56,8 +56,8 @@ class Pace(models.TextChoices):
 # A live order may still fill; one whose answer was lost counts as live until the broker has been asked.
 LIVE = (OrderStatus.PLANNED, OrderStatus.SUBMITTING, OrderStatus.WORKING, OrderStatus.CANCELLING, OrderStatus.UNKNOWN)
 BUYING = (OrderIntent.OPEN, OrderIntent.ADOPTED_OPEN)
+# Sells all that is open, and takes the place of every other exit. The target sells the runner only.
 WHOLE_POSITION = (
-    OrderIntent.TARGET,
     OrderIntent.STOP,
     OrderIntent.FORCED_CLOSE,
     OrderIntent.EMERGENCY,
@@ -97,6 +97,10 @@ class Order(models.Model):
     pace = models.CharField(max_length=8, choices=Pace)
     pace_step = models.PositiveSmallIntegerField("steps taken", default=0)
     next_step_at = models.DateTimeField("next step at (market time)", null=True, blank=True)
+    reference_mid = models.DecimalField(
+        "mid at the decision, USD a share", max_digits=12, decimal_places=4, null=True, blank=True
+    )
+    quote_at = models.DateTimeField("quote behind it confirmed at (market time)", null=True, blank=True)
     status = models.CharField(max_length=12, choices=OrderStatus)
     verdict = models.JSONField(null=True, blank=True, help_text="What the exit rule saw and said; empty for openings.")
     reject_reason = models.TextField(blank=True)
@@ -189,6 +193,25 @@ class Order(models.Model):
                 violation_error_message="This position already has a live closing order.",
             ),
             models.UniqueConstraint(
+                name="order_one_live_target",
+                fields=["position"],
+                condition=Q(intent="target", parent__isnull=True, status__in=LIVE),
+                violation_error_message="This position already has a live target order.",
+            ),
+            models.UniqueConstraint(
+                name="order_one_live_child",
+                fields=["parent"],
+                condition=Q(parent__isnull=False, status__in=LIVE),
+                violation_error_message="An intent has one order at the broker at a time: cancel before replace.",
+            ),
+            within(
+                "order_reference_mid_bounds",
+                "reference_mid",
+                0,
+                PRICE_LIMIT,
+                "The mid must be between 0 and 1,000,000.",
+            ),
+            models.UniqueConstraint(
                 name="order_one_a_decision",
                 fields=["decision"],
                 condition=Q(decision__isnull=False, parent__isnull=True),
@@ -208,6 +231,7 @@ class Order(models.Model):
                 condition=Q(status__in=LIVE),
             ),
             models.Index(name="order_history", fields=["portfolio", "-created_at"]),
+            models.Index(name="order_due", fields=["next_step_at"], condition=Q(status__in=LIVE, parent__isnull=True)),
         ]
 
     def __str__(self) -> str:

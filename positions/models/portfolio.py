@@ -55,6 +55,9 @@ class Portfolio(models.Model):
     quote_source = models.CharField(max_length=40, help_text="The feed or recording whose quotes it reads.")
     base_currency = models.CharField(max_length=3, default="USD")
     is_demo = models.BooleanField("demo", default=False)
+    paper_extra_ticks = models.PositiveSmallIntegerField(
+        "paper: extra ticks of slippage", default=0, help_text="Paid on each paper fill beyond the touch (P-28: 1)."
+    )
     cash = models.DecimalField("cash, USD", max_digits=18, decimal_places=2)
     settled_cash = models.DecimalField("settled cash, USD", max_digits=18, decimal_places=2)
     reconciled_at = models.DateTimeField("reconciled with the broker at (wall time)", null=True, blank=True)
@@ -82,6 +85,7 @@ class Portfolio(models.Model):
                 condition=~Q(mode__in=["live-manual", "live"], broker="paper"),
                 violation_error_message="A live mode needs a real broker.",
             ),
+            within("portfolio_paper_extra_ticks_bounds", "paper_extra_ticks", 0, 20, "At most 20 extra ticks."),
             within("portfolio_cash_bounds", "cash", -CENTS_LIMIT, CENTS_LIMIT, "Cash must be within a trillion."),
             within(
                 "portfolio_settled_cash_bounds",

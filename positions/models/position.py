@@ -39,8 +39,9 @@ class Position(models.Model):
     """Long options of one contract, opened by one entry. Prices USD a share, money USD, times market time.
 
     It keeps the revision it was opened with; its exit slices were copied from that revision's ladder. `initial_stop`
-    never changes, `current_stop` and `high_water` only rise (a trigger holds both; a split, which raises
-    `split_factor`, divides them). `version` rises with every change to the position, its slices or its orders.
+    never changes, `current_stop` and `high_water` only rise. A trigger holds all three, but for a split, which raises
+    `split_factor` and divides them, and while the entry is still filling: then they follow the average entry price.
+    `version` rises with every change to the position, its slices or its orders.
     """
 
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="positions")
@@ -68,6 +69,12 @@ class Position(models.Model):
     high_water = models.DecimalField("highest usable bid", max_digits=14, decimal_places=6)
     stop_breaches = models.PositiveSmallIntegerField("distinct quotes at or under the stop", default=0)
     stop_breached_at = models.DateTimeField("quote of the last of them (market time)", null=True, blank=True)
+    unusable_since = models.DateTimeField(
+        "without a usable quote since (market time)",
+        null=True,
+        blank=True,
+        help_text="Empty: the last look was usable.",
+    )
     split_factor = models.DecimalField("new shares for one since entry", max_digits=12, decimal_places=6, default=1)
     entry_at = models.DateTimeField("first fill at (market time)")
     closed_at = models.DateTimeField("last fill at (market time)", null=True, blank=True)
