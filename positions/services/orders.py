@@ -1,0 +1,333 @@
+"""Placing intents: an approved opening, and what an exit check wants sold (A-08, A-09, A-19, A-20).
+
+An intent is never sent itself. It is written here as PLANNED; `working.work_orders` sends its children. Prices are USD
+a share, `at` is market time, `now` wall time.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from positions.brokers import ladder
+from positions.market.calendar import new_york_date
+from positions.market.contracts import TICK_TABLES
+from positions.models import (
+    Decision,
+    ExitSlice,
+    Order,
+    OrderEvent,
+    OrderIntent,
+    OrderStatus,
+    Pace,
+    Portfolio,
+    Position,
+    PositionEvent,
+    PositionStatus,
+    Side,
+    SliceState,
+)
+from positions.models.order import WHOLE_POSITION
+from positions.services.order_changes import Change, change_orders, limit_lock_waits
+from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
+
+SLUG_LETTERS = 16  # of a client order id, which has at most 64 and is unique by the decision or position in it anyway
+
+
+@dataclass(frozen=True, slots=True)
+class ExitIntent:
+    """What an exit check wants sold of one position: `quantity` contracts, by slice where it is a take-profit.
+
+    `slices` are (ExitSlice id, contracts). `verdict` is what the rule saw and said. The reference prices are those the
+    verdict was reached on; None where the quote lacked that side.
+    """
+
+    position_id: int
+    intent: str
+    quantity: int
+    slices: tuple[tuple[int, int], ...]
+    verdict: dict[str, Any]
+    reference_mid: Decimal | None
+    reference_bid: Decimal | None
+    quote_at: datetime | None
+
+
+def client_order_id(slug: str, at: datetime, key: str, intent: Any, sequence: int) -> str:
+    """Deterministic (A-08): the same decision or position, intent and sequence are the same order. The date keeps it
+    apart from what another database once sent to the same account."""
+    return f"{slug[:SLUG_LETTERS]}.{new_york_date(at):%y%m%d}.{key}.{intent}.{sequence}"
+
+
+# ---- Openings ----
+
+
+def place_opening(
+    *,
+    decision: Decision,
+    pace: str,
+    at: datetime,
+    now: datetime,
+    reference_mid: Decimal,
+    quote_at: datetime | None,
+    actor_name: str,
+) -> Order:
+    """The intent of an approved decision, inside the caller's transaction with the portfolio locked.
+
+    It reserves `decision.limit_price`, the worst permitted price, times its open quantity. ValueError for a pace that
+    is no opening's. A decision becomes one order: IntegrityError for a second one, a refused or a foreign decision.
+    """
+    if pace not in ladder.PRESETS:
+        raise ValueError(f"An opening is worked at pace normal, fast or patient, not {pace}.")
+    if decision.limit_price is None:
+        raise ValueError(f"Decision {decision.pk} was refused; it cannot become an order.")
+    order = Order.objects.create(
+        portfolio=decision.portfolio,
+        contract=decision.contract,
+        decision=decision,
+        intent=OrderIntent.OPEN,
+        side=Side.BUY,
+        sequence=1,
+        client_order_id=client_order_id(decision.portfolio.slug, at, f"d{decision.pk}", OrderIntent.OPEN, 1),
+        quantity=decision.contracts,
+        limit_price=decision.limit_price,
+        worst_price=decision.limit_price,
+        pace=pace,
+        next_step_at=at,
+        reference_mid=reference_mid,
+        quote_at=quote_at,
+        status=OrderStatus.PLANNED,
+        created_at=at,
+    )
+    OrderEvent.objects.create(
+        order=order,
+        happened_at=at,
+        to_status=OrderStatus.PLANNED,
+        actor_name=actor_name,
+        detail={"decision": decision.pk, "contracts": order.quantity, "worst_price": str(order.worst_price)},
+    )
+    return order
+
+
+@transaction.atomic
+def cancel_openings(*, portfolio: Portfolio, at: datetime, now: datetime, reason: str, actor_name: str) -> int:
+    """Ask the cancel of every live opening of the portfolio (A-23); the number asked. What fills meanwhile is kept."""
+    limit_lock_waits()
+    lock_portfolio(portfolio.pk)
+    live = portfolio.orders.live().openings().exclude(status=OrderStatus.CANCELLING).order_by("id")
+    changes = [
+        Change(order_id, status, OrderStatus.CANCELLING, at, {"reason": reason})
+        for order_id, status in live.values_list("id", "status")
+    ]
+    return len(change_orders(changes, actor_name=actor_name))
+
+
+# ---- Exits ----
+
+
+@dataclass(slots=True)
+class _Held:
+    """A position as its exits are placed against it. `promised` is what live intents may still sell of it."""
+
+    position_id: int
+    portfolio_id: int
+    slug: str
+    contract_id: int
+    tick_class: str
+    quantity_open: int
+    promised: int = 0
+    whole_close: bool = False
+    target: bool = False
+
+
+def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], now: datetime) -> list[Order]:
+    """Write the intents of an exit check, one statement a table whatever their number; the orders that were written.
+
+    The caller holds the positions locked and has checked that their versions are those it judged; `at` is the market
+    time by portfolio id. A position that closes as a whole already is skipped, and so is a slice that is not free: a
+    repeat changes nothing. A whole close asks the cancel of every other live order of its position; what those sell
+    meanwhile it does not sell again. Each position's version rises by one.
+    """
+    if not intents:
+        return []
+    held = _held_positions({intent.position_id for intent in intents})
+    others = _live_intents(held)
+    free = _free_slices(intents)
+    sequences = _sequences(held)
+    orders: list[Order] = []
+    covered: list[tuple[Order, list[tuple[ExitSlice, int]]]] = []
+    for intent in intents:
+        position = held.get(intent.position_id)
+        planned = _planned(intent, position, free) if position is not None else None
+        if position is None or planned is None:
+            continue
+        quantity, slices = planned
+        order = _exit_order(intent, position, quantity, slices, sequences, at[position.portfolio_id])
+        orders.append(order)
+        covered.append((order, slices))
+    if not orders:
+        return []
+    Order.objects.bulk_create(orders)
+    _write_exit_rows(orders, covered)
+    closing = {order.position_id for order in orders if order.intent in WHOLE_POSITION}
+    cancels = [
+        Change(order_id, status, OrderStatus.CANCELLING, at[held[position_id].portfolio_id], {"reason": "whole close"})
+        for order_id, position_id, _, status, *_ in others
+        if position_id in closing and status != OrderStatus.CANCELLING
+    ]
+    change_orders(cancels, actor_name=SYSTEM_NAME)
+    return orders
+
+
+def _held_positions(position_ids: Iterable[int]) -> dict[int, _Held]:
+    rows = Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN, quantity_open__gt=0).order_by("id")
+    columns = ("id", "portfolio_id", "portfolio__slug", "contract_id", "contract__tick_class", "quantity_open")
+    return {row[0]: _Held(*row) for row in rows.values_list(*columns)}
+
+
+def _live_intents(held: dict[int, _Held]) -> list[tuple[int, int, str, str, int, int]]:
+    """Live intents of the positions, noted in `held` too."""
+    live = Order.objects.live().filter(position_id__in=held, parent__isnull=True).order_by("id")
+    rows = list(live.values_list("id", "position_id", "intent", "status", "quantity", "filled_quantity"))
+    for _, position_id, intent, _, quantity, filled in rows:
+        position = held[position_id]
+        if intent in WHOLE_POSITION:
+            position.whole_close = True
+        elif intent != OrderIntent.OPEN:
+            position.promised += quantity - filled
+            position.target |= intent == OrderIntent.TARGET
+    return rows
+
+
+def _free_slices(intents: Sequence[ExitIntent]) -> dict[int, ExitSlice]:
+    wanted = [slice_id for intent in intents for slice_id, _ in intent.slices]
+    if not wanted:
+        return {}
+    rows = ExitSlice.objects.filter(pk__in=wanted, state__in=(SliceState.ARMED, SliceState.DEFERRED)).order_by("id")
+    return {row.pk: row for row in rows.select_for_update(no_key=True, of=("self",))}
+
+
+def _sequences(held: Mapping[int, _Held]) -> dict[tuple[int, str], int]:
+    rows = Order.objects.filter(position_id__in=held, parent__isnull=True).order_by()
+    counted = rows.values_list("position_id", "intent").annotate(last=Max("sequence"))
+    return {(position_id, intent): last for position_id, intent, last in counted}
+
+
+def _planned(
+    intent: ExitIntent, position: _Held, free: dict[int, ExitSlice]
+) -> tuple[int, list[tuple[ExitSlice, int]]] | None:
+    """Contracts to sell and of which slices; None when there is nothing to place. What is promised is never promised
+    again: the highest slices give way."""
+    if position.whole_close:
+        return None
+    if intent.intent in WHOLE_POSITION:
+        position.whole_close = True
+        return position.quantity_open, []
+    left = position.quantity_open - position.promised
+    slices: list[tuple[ExitSlice, int]] = []
+    if intent.intent == OrderIntent.SLICE:
+        found = [(free.pop(slice_id), count) for slice_id, count in intent.slices if count > 0 and slice_id in free]
+        for each, count in sorted(found, key=lambda pair: pair[0].number):
+            taken = min(count, left)
+            left -= taken
+            if taken:
+                slices.append((each, taken))
+        quantity = sum(count for _, count in slices)
+    else:
+        quantity = 0 if position.target else min(intent.quantity, left)
+        position.target |= quantity > 0
+    position.promised += quantity
+    return (quantity, slices) if quantity > 0 else None
+
+
+def _exit_order(
+    intent: ExitIntent,
+    position: _Held,
+    quantity: int,
+    slices: list[tuple[ExitSlice, int]],
+    sequences: dict[tuple[int, str], int],
+    at: datetime,
+) -> Order:
+    ticks = TICK_TABLES[position.tick_class]
+    urgent = intent.intent in WHOLE_POSITION
+    worst = (
+        ladder.smallest_price(ticks) if urgent else ladder.worst_sell(intent.reference_bid, intent.reference_mid, ticks)
+    )
+    key = (position.position_id, intent.intent)
+    sequence = sequences[key] = sequences.get(key, 0) + 1
+    return Order(
+        portfolio_id=position.portfolio_id,
+        contract_id=position.contract_id,
+        position_id=position.position_id,
+        slice=slices[-1][0] if slices else None,
+        intent=intent.intent,
+        side=Side.SELL,
+        sequence=sequence,
+        client_order_id=client_order_id(position.slug, at, f"x{position.position_id}", intent.intent, sequence),
+        quantity=quantity,
+        limit_price=worst,
+        worst_price=worst,
+        pace=Pace.URGENT if urgent else Pace.NORMAL,
+        next_step_at=at,
+        reference_mid=intent.reference_mid,
+        quote_at=intent.quote_at,
+        status=OrderStatus.PLANNED,
+        verdict=intent.verdict,
+        created_at=at,
+    )
+
+
+def _write_exit_rows(orders: list[Order], covered: list[tuple[Order, list[tuple[ExitSlice, int]]]]) -> None:
+    """Slices pending with their order, events of orders and positions, versions."""
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order=order,
+            happened_at=order.created_at,
+            to_status=OrderStatus.PLANNED,
+            actor_name=SYSTEM_NAME,
+            detail={"contracts": order.quantity, "worst_price": str(order.worst_price)},
+        )
+        for order in orders
+    )
+    pending: dict[str, list[Any]] = defaultdict(list)
+    for order, slices in covered:
+        for each, count in slices:
+            pending["ids"].append(each.pk)
+            pending["orders"].append(order.pk)
+            pending["counts"].append(count)
+            pending["at"].append(order.created_at)
+    with connection.cursor() as cursor:
+        if pending:
+            cursor.execute(
+                """
+                UPDATE positions_exitslice s
+                SET state = 'pending', order_id = w.order_id, contracts_pending = w.count, changed_at = w.at
+                FROM unnest(%(ids)s::bigint[], %(orders)s::bigint[], %(counts)s::int[], %(at)s::timestamptz[])
+                    AS w(id, order_id, count, at)
+                WHERE s.id = w.id
+                """,
+                dict(pending),
+            )
+        cursor.execute(
+            "UPDATE positions_position SET version = version + 1 WHERE id = ANY(%s)",
+            [sorted({order.position_id for order in orders})],
+        )
+    PositionEvent.objects.bulk_create(
+        PositionEvent(
+            position_id=order.position_id,
+            happened_at=order.created_at,
+            kind="slice_pending" if slices else f"{order.intent}_ordered",
+            actor_name=SYSTEM_NAME,
+            after={
+                "order": order.client_order_id,
+                "contracts": order.quantity,
+                "slices": [{"number": each.number, "contracts": count} for each, count in slices],
+            },
+            detail=order.verdict or {},
+        )
+        for order, slices in covered
+    )
