@@ -75,6 +75,8 @@ class PaperExecution(models.Model):
             within("paperexecution_bid_bounds", "quote_bid", 0, PRICE_LIMIT, "The bid must be 0 to 1,000,000."),
             within("paperexecution_ask_bounds", "quote_ask", 0, PRICE_LIMIT, "The ask must be 0 to 1,000,000."),
         ]
+        # Asked at every pass what was executed lately: without it a day's executions are read again each time.
+        indexes = [models.Index(name="paperexecution_by_time", fields=["executed_at"])]
 
     def __str__(self) -> str:
         return f"{self.quantity} at {self.price.normalize():f}"
