@@ -7,7 +7,7 @@ parameter whose revision says so.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -88,10 +88,10 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
     if Portfolio.objects.exists():
         return None
     user, password = _create_user(password)
-    rows = sum(report.read for report in import_recordings())
+    rows = sum(report.read for report in import_recordings(RECORDINGS))
     alias_goog_closes()
     record_goog_earnings()
-    zero, seven = _create_profiles(now)
+    zero, seven = create_profiles(now)
     portfolios = (
         create_portfolio(
             owner=user,
@@ -123,11 +123,11 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
     return Demo(user.get_username(), password, portfolios, rows)
 
 
-def import_recordings() -> list[ImportReport]:
-    """Every recorded file into the database. A rejected row is a fault of the product, so it stops the demo."""
+def import_recordings(recordings: Iterable[Recording]) -> list[ImportReport]:
+    """Recorded files into the database. A rejected row is a fault of the product, so it stops the demo."""
     reports = []
     with TemporaryDirectory() as folder:
-        for recording in RECORDINGS:
+        for recording in recordings:
             rejects = Path(folder) / f"{recording.path.name}.rejects.csv"
             report = import_file(recording.kind(), recording.path, source=recording.source, rejects_path=rejects)
             if report.rejected:
@@ -169,8 +169,8 @@ def _create_user(password: str) -> tuple[User, str]:
     return user, password
 
 
-def _create_profiles(now: datetime) -> tuple[RiskProfile, RiskProfile]:
-    """The source's numbers; one limit is waived where the recording lacks what it reads."""
+def create_profiles(now: datetime) -> tuple[RiskProfile, RiskProfile]:
+    """Both systems with the source's numbers; one limit is waived where the recording lacks what it reads."""
     zero, seven = (
         create_profile(slug=system, name=f"{name} demo", system=system, author=None, now=now)
         for system, name in System.choices
