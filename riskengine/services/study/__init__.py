@@ -1,0 +1,1 @@
+"""Looking back: what the rules would have done on recorded days."""
