@@ -51,10 +51,11 @@ def numbers_of(revision: RiskProfileRevision) -> dict[str, Value]:
 
 def ladders_of(revision: RiskProfileRevision) -> dict[str, tuple[Step, ...]]:
     """Every ladder of a revision by name, its steps from the lowest threshold up."""
-    return _ladders_by_revision([revision])[revision.pk]
+    return ladders_by_revision([revision])[revision.pk]
 
 
-def _ladders_by_revision(revisions: Iterable[RiskProfileRevision]) -> dict[int, dict[str, tuple[Step, ...]]]:
+def ladders_by_revision(revisions: Iterable[RiskProfileRevision]) -> dict[int, dict[str, tuple[Step, ...]]]:
+    """Every ladder of each revision by name, by revision id. One statement."""
     found: dict[int, dict[str, tuple[Step, ...]]] = {r.pk: dict.fromkeys(LADDERS, ()) for r in revisions}
     rows = LadderStep.objects.filter(revision__in=found).order_by("revision_id", "ladder", "number")
     for row in rows.values_list("revision_id", "ladder", "threshold", "value", "inclusive"):
@@ -64,7 +65,7 @@ def _ladders_by_revision(revisions: Iterable[RiskProfileRevision]) -> dict[int, 
 
 def differences(old: RiskProfileRevision, new: RiskProfileRevision) -> tuple[Difference, ...]:
     """What changed from `old` to `new`: numbers first, then ladders, in the order of `defaults`."""
-    ladders = _ladders_by_revision([old, new])
+    ladders = ladders_by_revision([old, new])
     return _differences(numbers_of(old), numbers_of(new), ladders[old.pk], ladders[new.pk])
 
 
@@ -100,7 +101,7 @@ def describe_ladder(ladder: Ladder, steps: Iterable[Step]) -> str:
 def history(profile: RiskProfile) -> list[HistoryEntry]:
     """Every revision, the newest first, each with its differences to the one before. Two statements."""
     revisions = list(profile.revisions.select_related("author", "restored_from").order_by("number"))
-    ladders = _ladders_by_revision(revisions)
+    ladders = ladders_by_revision(revisions)
     entries = [HistoryEntry(revision, ()) for revision in revisions[:1]]
     for old, new in pairwise(revisions):
         changed = _differences(numbers_of(old), numbers_of(new), ladders[old.pk], ladders[new.pk])
