@@ -26,6 +26,10 @@ class BadRow(ValueError):
     """This row cannot be true or cannot be read. The message is the reason in the rejects file."""
 
 
+class Unwanted(Exception):
+    """This row is sound as far as it was looked at, and not asked for: it is counted and left out."""
+
+
 @lru_cache(maxsize=1 << 16)
 def number(text: str, name: str, low: Decimal | int | None = None, high: Decimal | int | None = None) -> str:
     """A decimal number within `low` and `high`, both included."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from positions.services.imports.cell import BadRow
+from positions.services.imports.cell import BadRow, Unwanted
 from positions.services.imports.rejects import Rejects, beside
 from positions.services.imports.source_file import MAX_BYTES, SourceFile, UnusableFile
 from positions.services.imports.staging import Merged, copy_into_staged, create_staged
@@ -47,7 +47,7 @@ class Kind(Protocol):
 
     def judge(self, cells: Sequence[str]) -> tuple[Hashable, Sequence[str | None]]:
         """The row's key within the file, and its staged columns. `cells` in the order of required then optional, an
-        absent optional column empty. Raises BadRow."""
+        absent optional column empty. Raises BadRow, or Unwanted for a row that was not asked for."""
 
     def merge(self, cursor: CursorWrapper, source: str) -> Merged:
         """Staged rows into the tables."""
@@ -55,7 +55,7 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did. read = new + changed + known + rejected."""
+    """What an import did. read = new + changed + known + rejected + unwanted."""
 
     name: str
     read: int
@@ -65,6 +65,7 @@ class ImportReport:
     rejected: int
     rejects_path: Path | None
     reasons: Counter[str]
+    unwanted: int = 0
 
     @property
     def summary(self) -> str:
@@ -95,7 +96,7 @@ def import_file(
             with transaction.atomic(), connection.cursor() as cursor:
                 create_staged(cursor, kind.staged)
                 kind.prepare(cursor)
-                read = _stage(kind, file, found, rejects, cursor, progress)
+                read, unwanted = _stage(kind, file, found, rejects, cursor, progress)
                 if read == 0:
                     raise UnusableFile(f"{path.name} has a header and no rows.")
                 merged = kind.merge(cursor, source)
@@ -112,6 +113,7 @@ def import_file(
         rejects.count,
         rejects.path if rejects.count else None,
         rejects.reasons,
+        unwanted,
     )
 
 
@@ -122,13 +124,13 @@ def _stage(
     rejects: Rejects,
     cursor: CursorWrapper,
     progress: Progress | None,
-) -> int:
-    """Judge and copy all rows; the number read."""
+) -> tuple[int, int]:
+    """Judge and copy all rows that are wanted; the numbers read and not wanted."""
     width = len(file.header)
     in_order = itemgetter(*(found.get(name, width) for name in (*kind.required, *kind.optional)))  # [width] is ""
     seen: set[Hashable] = set()
     batch: list[Sequence[str | None]] = []
-    read = 0
+    read = unwanted = 0
     for line, cells in file.rows():
         read += 1
         try:
@@ -139,6 +141,8 @@ def _stage(
                 raise BadRow("the same key stands in an earlier row")
             seen.add(key)
             batch.append(staged)
+        except Unwanted:
+            unwanted += 1
         except BadRow as bad:
             rejects.add(line, str(bad), cells)
         if read % BATCH_ROWS == 0:
@@ -149,4 +153,4 @@ def _stage(
     copy_into_staged(cursor, batch)
     if progress:
         progress(file.bytes_total, file.bytes_total, read)
-    return read
+    return read, unwanted
