@@ -169,6 +169,10 @@ def _make_template(sql: extensions.cursor, template: Template, when_filling: Cal
     sql.execute(SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(Identifier(template.name)))
 
 
+def _clone(sql: extensions.cursor, template: str, name: str) -> None:
+    sql.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+
+
 def _drop(sql: extensions.cursor, name: str) -> None:
     sql.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 

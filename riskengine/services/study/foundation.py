@@ -1,4 +1,4 @@
-"""What every replay begins with: migrations, the exchange's sessions, daily closes, VIX, fundamentals, the two profiles.
+"""What every replay begins with: tables, sessions of the exchange, daily closes, VIX, fundamentals, the two profiles.
 
 It is put into a template database once for its content (`betsizing.scratch`). Quotes, bars and portfolios come with
 the replay, so that nothing of a recorded day is there but what the caller gives.
