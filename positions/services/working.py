@@ -1,0 +1,211 @@
+"""Working the orders: one pass brings every live order of every portfolio up to a moment (A-08, A-09).
+
+    answers and look-ups -> paper fills -> booking -> steps that are due (cancel, replace, finish, send) -> outbox ->
+    broker, and again until the moment has nothing more to say
+
+A pass is harmless twice, late, or beside another one: every change is conditional, written under the portfolio's lock,
+and what leaves the house goes through the outbox. What a killed pass left behind the next one finds and finishes.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from itertools import groupby
+
+from django.db import transaction
+
+from accounts.models import RiskProfileRevision
+from accounts.selectors import latest_revision
+from positions.brokers import broker_of, outbox, paper
+from positions.brokers.base import Acknowledgement, BrokerUnavailable
+from positions.brokers.base import Broker as BrokerProtocol
+from positions.brokers.ladder import SETTLEMENT_WINDOW
+from positions.brokers.outbox import Delivery
+from positions.brokers.quotes import Freshness, Quote, last_quotes
+from positions.market.calendar import Session, new_york_date
+from positions.market.clock import market_now
+from positions.market_selectors import underlying_prices
+from positions.models import Broker, ExchangeSession, Portfolio
+from positions.services import live_orders as rows
+from positions.services import step_rows
+from positions.services.fills import Planner, book_executions
+from positions.services.live_orders import Holding, LiveOrder
+from positions.services.order_changes import limit_lock_waits
+from positions.services.portfolio import lock_portfolio
+from positions.services.steps import Situation, decide, due
+
+logger = logging.getLogger(__name__)
+
+MOST_ROUNDS = 20  # a moment is over after 3 or 4; a fault must not turn it into a loop without end
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """Whether anything changed, when each portfolio must be looked at next (market time), and what went wrong."""
+
+    changed: bool
+    next_at: dict[int, datetime] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] | None = None) -> Worked:
+    """One pass over the live orders of these portfolios (None: of all) at wall time `now`.
+
+    With nothing live it is one statement. `plan` gives a position its exits when its entry fills. A portfolio that
+    fails does not keep the others waiting: its error is logged and returned, and the next pass tries again.
+    """
+    live = rows.live_orders(None if portfolio_ids is None else sorted(portfolio_ids))
+    if not live:
+        return Worked(False)
+    changed, next_at, errors = False, {}, {}
+    by_portfolio = {key: list(group) for key, group in groupby(live, key=lambda order: order.portfolio_id)}
+    portfolios = Portfolio.objects.select_related("clock", "profile").in_bulk(by_portfolio)
+    for portfolio_id, orders in by_portfolio.items():
+        desk = _Desk(portfolios[portfolio_id], now, plan)
+        try:
+            changed |= desk.work(orders)
+        except Exception as error:
+            logger.exception("%s: its orders were not worked.", desk.portfolio)
+            errors[portfolio_id] = f"{type(error).__name__}: {error}"
+        if desk.next_at is not None:
+            next_at[portfolio_id] = desk.next_at
+    return Worked(changed, next_at, errors)
+
+
+class _Desk:
+    """The orders of one portfolio at one moment."""
+
+    def __init__(self, portfolio: Portfolio, now: datetime, plan: Planner) -> None:
+        self.portfolio, self.now, self.plan = portfolio, now, plan
+        self.at = market_now(portfolio.clock, now)
+        self.next_at: datetime | None = None
+        self._quotes: dict[int, Quote] = {}
+
+    @cached_property
+    def broker(self) -> BrokerProtocol:
+        return broker_of(self.portfolio)
+
+    @cached_property
+    def revision(self) -> RiskProfileRevision:
+        return latest_revision(self.portfolio.profile)
+
+    @cached_property
+    def session(self) -> Session | None:
+        """The open session, None outside of it."""
+        found = ExchangeSession.objects.filter(exchange="XNYS", session_on=new_york_date(self.at))
+        row = found.values_list("session_on", "open_at", "close_at", "is_early").first()
+        session = Session(*row) if row else None
+        return session if session is not None and session.contains(self.at) else None
+
+    def work(self, orders: list[LiveOrder]) -> bool:
+        """Rounds until one changes nothing; whether any did."""
+        changed = False
+        for number in range(MOST_ROUNDS):
+            progress, orders = self._round(orders, first=number == 0)
+            changed |= progress
+            if not progress:
+                break
+        return changed
+
+    def _round(self, orders: list[LiveOrder], *, first: bool) -> tuple[bool, list[LiveOrder]]:
+        children = [order for order in orders if order.parent_id is not None]
+        delivery = self._deliver(children)
+        answers = delivery.acknowledgements | self._look_up(children, delivery)
+        may_fill = first or delivery.submitted > 0 or _told_of_fills(children, answers)
+        booked = self._book(children) if may_fill else 0
+        if not (delivery or answers or booked):
+            if not due(orders, self.at):
+                self.next_at = min((o.next_step_at for o in orders if o.next_step_at is not None), default=None)
+                return False, orders
+            steps = decide(orders, self._situation(orders, rows.holdings(self.portfolio.pk)))
+            if not steps:
+                self.next_at = steps.next_at
+                return False, orders
+        progress, orders = self._step(delivery, answers)
+        return progress or booked > 0, orders
+
+    # ---- The broker ----
+
+    def _deliver(self, children: Sequence[LiveOrder]) -> Delivery:
+        if not any(child.status in ("submitting", "cancelling") for child in children):
+            return Delivery()
+        return outbox.deliver(self.portfolio.pk, self.broker, at=self.at, now=self.now)
+
+    def _look_up(self, children: Sequence[LiveOrder], delivery: Delivery) -> dict[str, Acknowledgement]:
+        """How the orders stand whose answer was lost or is awaited. No answer is no answer: they stay unknown."""
+        awaited = [
+            child.client_order_id
+            for child in children
+            if child.status in ("unknown", "cancelling") and child.client_order_id not in delivery.acknowledgements
+        ]
+        if not awaited:
+            return {}
+        try:
+            return {each.client_order_id: each for each in self.broker.lookup(awaited)}
+        except BrokerUnavailable as error:
+            logger.warning("%s: the broker cannot say how %d orders stand: %s", self.portfolio, len(awaited), error)
+            return {}
+
+    def _book(self, children: Sequence[LiveOrder]) -> int:
+        if not children:
+            return 0
+        if self.portfolio.broker == Broker.PAPER:
+            paper.match(self.portfolio, at=self.at, revision=self.revision)
+        try:
+            found = self.broker.executions(self.portfolio, min(child.created_at for child in children))
+        except BrokerUnavailable as error:
+            logger.warning("%s: the broker does not say what it executed: %s", self.portfolio, error)
+            return 0
+        return book_executions(self.portfolio, found, at=self.at, now=self.now, plan=self.plan)
+
+    # ---- The steps ----
+
+    def _step(self, delivery: Delivery, answers: dict[str, Acknowledgement]) -> tuple[bool, list[LiveOrder]]:
+        """Apply the answers and take the steps that are due, under the portfolio's lock; the live orders after it."""
+        with transaction.atomic():
+            limit_lock_waits()
+            lock_portfolio(self.portfolio.pk)
+            holdings = rows.holdings(self.portfolio.pk, lock=True)
+            orders = [
+                order
+                for order in rows.live_orders([self.portfolio.pk], lock=True)
+                # an exit placed since on a position that is not locked here: its turn is the next round
+                if order.position_id is None or order.position_id in holdings
+            ]
+            orders, answered = step_rows.apply_answers(orders, delivery, answers, at=self.at, now=self.now)
+            steps = decide(orders, self._situation(orders, holdings))
+            orders = step_rows.take(steps, orders, holdings, at=self.at, now=self.now)
+        self.next_at = steps.next_at
+        return answered or bool(steps), orders
+
+    def _situation(self, orders: Sequence[LiveOrder], holdings: dict[int, Holding]) -> Situation:
+        missing = {order.contract_id for order in orders} - self._quotes.keys()
+        self._quotes |= last_quotes(missing, source=self.portfolio.quote_source, at=self.at)
+        return Situation(
+            at=self.at,
+            session=self.session,
+            quotes=self._quotes,
+            freshness=Freshness.of(self.portfolio, self.revision),
+            holdings=holdings,
+            spot=self._spot(orders),
+        )
+
+    def _spot(self, orders: Sequence[LiveOrder]) -> dict[int, Decimal]:
+        """Underlying prices, wanted only while what expires today is sold in the last minutes (A-17)."""
+        session = self.session
+        if session is None or session.closes_at - self.at > SETTLEMENT_WINDOW:
+            return {}
+        wanted = {order.underlying_id for order in orders if order.is_urgent and order.expires_on == session.day}
+        found = underlying_prices(wanted, source=self.portfolio.quote_source, now=self.at) if wanted else {}
+        return {each.instrument_id: each.price for each in found.values()}
+
+
+def _told_of_fills(children: Sequence[LiveOrder], answers: dict[str, Acknowledgement]) -> bool:
+    """Whether an answer counts more contracts than are booked."""
+    return any(
+        child.client_order_id in answers and answers[child.client_order_id].filled_quantity > child.filled
+        for child in children
+    )
