@@ -229,17 +229,17 @@ def _planned(
         return position.quantity_open, []
     left = position.quantity_open - position.promised
     slices: list[tuple[ExitSlice, int]] = []
-    if intent.intent == OrderIntent.SLICE:
-        found = [(free.pop(slice_id), count) for slice_id, count in intent.slices if count > 0 and slice_id in free]
-        for each, count in sorted(found, key=lambda pair: pair[0].number):
-            taken = min(count, left)
-            left -= taken
-            if taken:
-                slices.append((each, taken))
-        quantity = sum(count for _, count in slices)
-    else:
-        quantity = 0 if position.target else min(intent.quantity, left)
-        position.target |= quantity > 0
+    found = [(free.pop(slice_id), count) for slice_id, count in intent.slices if count > 0 and slice_id in free]
+    for each, count in sorted(found, key=lambda pair: pair[0].number):
+        taken = min(count, left)
+        left -= taken
+        if taken:
+            slices.append((each, taken))
+    quantity = sum(count for _, count in slices)
+    if intent.intent != OrderIntent.SLICE and not position.target:
+        # The target sells the runner besides the slices that were crossed with it, in one order.
+        quantity += min(max(0, intent.quantity - sum(count for _, count in intent.slices)), left)
+        position.target = quantity > 0
     position.promised += quantity
     return (quantity, slices) if quantity > 0 else None
 
@@ -263,7 +263,7 @@ def _exit_order(
         portfolio_id=position.portfolio_id,
         contract_id=position.contract_id,
         position_id=position.position_id,
-        slice=slices[-1][0] if slices else None,
+        slice=slices[-1][0] if slices and intent.intent == OrderIntent.SLICE else None,
         intent=intent.intent,
         side=Side.SELL,
         sequence=sequence,

@@ -116,7 +116,7 @@ def _finish(finished: Sequence[Finish], holdings: Mapping[int, Holding], at: dat
     """Slices of ended orders are armed again, versions rise, and an entry that stayed too small says so (P-20)."""
     if not finished:
         return
-    fill_rows.rearm_slices_of([f.intent.order_id for f in finished if f.intent.intent == "slice"], at)
+    fill_rows.rearm_slices_of([f.intent.order_id for f in finished if f.intent.intent in ("slice", "target")], at)
     touched = sorted({f.intent.position_id for f in finished if f.intent.position_id is not None})
     if touched:
         with connection.cursor() as cursor:
