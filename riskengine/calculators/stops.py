@@ -40,6 +40,8 @@ ActionColumn: TypeAlias = npt.NDArray[np.int8]
 HOLD, CLOSE_STOP, CLOSE_TARGET = range(3)
 ACTIONS = ("hold", "close_stop", "close_target")
 
+NEVER = int(np.iinfo(np.int64).min)  # a time before every other
+
 # How far a quote may lie after `now` and still be fresh: a quote confirmed while a check was starting is not from the
 # future. Further ahead a clock is wrong, and an age that cannot be told is no freshness.
 CLOCK_SKEW_SECONDS = 1.0
@@ -226,6 +228,43 @@ def confirmed_stop(
         newest &= ~usable
         last_seen = np.where(distinct, seen_at[:, look], last_seen)
     return (count >= confirmations) | deep
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StopStreak:
+    """Whether the stop fires now, and what to carry to the next look: how many distinct quotes in a row were at or
+    under it, and when the newest of them was confirmed (`NEVER` without any)."""
+
+    fires: BoolColumn
+    count: IntColumn
+    last_at: IntColumn
+
+
+def stop_streak(
+    stop: FloatColumn,
+    bid: FloatColumn,
+    seen_at: IntColumn,
+    usable: BoolColumn,
+    count: IntColumn,
+    last_at: IntColumn,
+    limits: Limits,
+) -> StopStreak:
+    """`confirmed_stop` from look to look, for a caller who keeps a count instead of the last quotes (A-03).
+
+    `seen_at` is when the feed confirmed the quote, int64 in one unit with `last_at`. A quote that is not newer than
+    the last one counted adds nothing and ends nothing, so that a doubled or late look changes nothing. An unusable
+    quote is passed over. A NaN stop never fires.
+    """
+    under = usable & at_most(bid, stop)
+    newer = seen_at > last_at
+    counts, ends = under & newer, usable & ~under & newer
+    after = np.where(ends, 0, count + counts)
+    deep = under & (seen_at >= last_at) & at_most(bid, limits.stop_deep_fraction * stop)
+    return StopStreak(
+        fires=(under & (after >= limits.stop_confirmations)) | deep,
+        count=after,
+        last_at=np.where(ends, NEVER, np.where(counts, seen_at, last_at)),
+    )
 
 
 def blind_stop(
