@@ -75,6 +75,12 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
     return Worked(changed, next_at, errors)
 
 
+def work_portfolio(portfolio: Portfolio, *, now: datetime, plan: Planner) -> bool:
+    """The same for one portfolio, whose errors are the caller's; whether anything changed."""
+    live = rows.live_orders([portfolio.pk])
+    return _Desk(portfolio, now, plan).work(live) if live else False
+
+
 class _Desk:
     """The orders of one portfolio at one moment."""
 
