@@ -302,7 +302,8 @@ def _bet_problems(report: dict[str, Any], bet: Bet, quotes: list[Quote], system:
     targets = [datetime.fromisoformat(row["at"]) for row in orders if row["intent"] == "target"]
     done = [datetime.fromisoformat(row["at"]) for row in orders if row["intent"] in URGENT]
     sold_out = sum(count for _, count, _ in bet.sold) == bet.quantity
-    until = min([forced, *([bet.sold[-1][0]] if sold_out else [])])
+    # What was sold at an instant was judged at it; what is closed by force at one is judged no more.
+    until = min([forced, *([bet.sold[-1][0] + timedelta(microseconds=1)] if sold_out else [])])
     rules = expected(bet, quotes, system, day, equity, until)
     found = []
     stops = [datetime.fromisoformat(row["at"]) for row in report["stops"] if row["contract"] == name]
