@@ -2,12 +2,18 @@
 
 from django.urls import path
 
-from riskengine import views
+from riskengine.views import desk, records, ticket
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("portfolios/<slug:slug>/size/", views.size, name="size"),
-    path("portfolios/<slug:slug>/clock/", views.set_clock, name="set-clock"),
-    path("portfolios/<slug:slug>/size/answer/", views.size_answer, name="size-answer"),
-    path("portfolios/<slug:slug>/size/chain/", views.size_chain, name="size-chain"),
+    path("", desk.home, name="home"),
+    path("desk/", desk.page, name="desk"),
+    path("desk/live/", desk.live, name="desk-live"),
+    path("decisions/", records.decisions, name="decisions"),
+    path("decisions/<int:decision_id>/", records.decision, name="decision"),
+    path("orders/", records.orders, name="orders"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
+    path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
+    path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),
+    path("portfolios/<slug:slug>/size/answer/", ticket.size_answer, name="size-answer"),
+    path("portfolios/<slug:slug>/size/chain/", ticket.size_chain, name="size-chain"),
 ]

@@ -112,3 +112,143 @@ def ladder(targets: Mapping[str, Any], quote: Mapping[str, Any] | None) -> Row:
         "tiers": [{**tier, "at": at(tier["price"])} for tier in tiers],
         "end": at(high),
     }
+
+
+# ---- The desk ----
+
+GAUGE_EDGE = 0.06  # of the span, left free at both ends for the labels
+TIER_WORDS = {
+    "filled": "sold",
+    "pending": "selling",
+    "deferred": "carried into the next, sells",
+    "cancelled": "cancelled,",
+}
+CROWDED = 13.0  # percent of the width under which two labels would touch
+
+
+@register.inclusion_tag("riskengine/_pnl_gauge.html")
+def pnl_gauge(card: Mapping[str, Any]) -> Row:
+    """The day's P&L on its ladder: L3, L2, L1, zero, and where it stands."""
+    limits = [level["limit"] for level in card["levels"]]
+    if any(limit is None for limit in limits):
+        return {"levels": []}
+    pnl = card["day_pnl"]
+    low, high = min(-limits[-1], pnl or 0.0), max(limits[0] * 2, pnl or 0.0)
+    edge = (high - low) * GAUGE_EDGE
+    low, high = low - edge, high + edge
+
+    def at(dollars: float) -> float:
+        return round((dollars - low) / (high - low) * 100, 2)
+
+    levels = [{**level, "at": at(-level["limit"]), "anchor": ""} for level in card["levels"]]
+    return {
+        "slug": card["slug"],
+        "pnl": pnl,
+        "pnl_at": None if pnl is None else at(pnl),
+        "zero_at": at(0.0),
+        "bar_left": at(min(pnl or 0.0, 0.0)),
+        "bar_width": round(abs(at(pnl or 0.0) - at(0.0)), 2),
+        "levels": levels[::-1],
+        "stale": card["is_stale"],
+    }
+
+
+@register.inclusion_tag("riskengine/_exposure_gauge.html")
+def exposure_gauge(card: Mapping[str, Any]) -> Row:
+    """What is open and reserved against the limit; an exposure beyond it makes the axis longer."""
+    dollars, limit, reserved = card["exposure"], card["exposure_limit"], card["reserved"]
+    if dollars is None or not limit or limit <= 0:
+        return {"exposure": dollars, "limit_at": None}
+    longest = max(dollars, limit)
+    return {
+        "slug": card["slug"],
+        "exposure": dollars,
+        "limit": limit,
+        "reserved": reserved,
+        "limit_at": round(limit / longest * 100, 2),
+        "held_at": round((dollars - reserved) / longest * 100, 2),
+        "reserved_at": round(reserved / longest * 100, 2),
+    }
+
+
+@register.inclusion_tag("riskengine/_bet_ladder.html")
+def bet_ladder(bet: Mapping[str, Any]) -> Row:
+    """One price axis of an open bet: the stop at the left, its tiers where they stand now, the bid as a mark."""
+    tiers = [tier for tier in bet["tiers"] if tier["price"] is not None]
+    prices = [bet["stop"], bet["entry"], bet["worth"], bet["target"], *(tier["price"] for tier in tiers)]
+    known = [price for price in prices if price is not None]
+    low, high = min(known), max(known)
+    if high <= low:
+        return {"tiers": []}
+
+    def at(price: float | None) -> float | None:
+        return None if price is None else round(2 + 92 * (price - low) / (high - low), 2)
+
+    bid_at, entry_at = at(bet["worth"]), at(bet["entry"])
+    ends = sorted((entry_at or 0.0, bid_at or 0.0))
+    stop_at, target_at = at(bet["stop"]), at(bet["target"])
+    drawn = [{**tier, "at": at(tier["price"]), "is_next": tier["number"] == bet["next_tier"]} for tier in tiers]
+    target_text = _label_tiers(drawn, stop_at, target_at, bet)
+    return {
+        "id": bet["id"],
+        "start": at(low),
+        "end": at(high),
+        "stop": bet["stop"],
+        "stop_at": stop_at,
+        "entry": bet["entry"],
+        "entry_at": entry_at,
+        "bid": bet["worth"],
+        "bid_at": bid_at,
+        "bid_anchor": "after" if (bid_at or 0) < 12 else "before" if (bid_at or 0) > 88 else "",
+        "from_at": ends[0],
+        "to_at": ends[1],
+        "direction": "gain" if (bet["gain"] or 0.0) > 0 else "loss",
+        "target": bet["target"],
+        "target_at": target_at,
+        "target_text": target_text,
+        "tiers": drawn,
+        "stale": not bet["fresh"],
+        "summary": _spoken(bet, drawn),
+    }
+
+
+def _label_tiers(tiers: list[Row], stop_at: float | None, target_at: float | None, bet: Mapping[str, Any]) -> str:
+    """Texts under the axis, the next tier's first; one that would touch another is shortened, then left out."""
+    taken = [] if stop_at is None else [(stop_at, stop_at + 16)]
+    for tier in sorted(tiers, key=lambda each: (not each["is_next"], each["number"])):
+        tier["text"], tier["anchor"], tier["title"] = "", "before" if tier["at"] > 92 else "", _title(tier, bet)
+        for text, width in (
+            (f"T{tier['number']} {wording.price(tier['price'])}", CROWDED),
+            (f"T{tier['number']}", 5.0),
+        ):
+            right = tier["at"] + (0 if tier["anchor"] else width / 2)
+            span = (right - width, right)
+            if all(span[1] <= left or span[0] >= end for left, end in taken):
+                taken.append(span)
+                tier["text"] = text
+                break
+    if target_at is None:
+        return ""
+    free = all(target_at - CROWDED >= end or target_at <= left for left, end in taken)
+    return f"target {wording.price(bet['target'])}" if free else ""
+
+
+def _title(tier: Mapping[str, Any], bet: Mapping[str, Any]) -> str:
+    """Where a tier stands and which factor put it there."""
+    base = f"Tier {tier['number']}: +{wording.percent(tier['base'])}"
+    if bet["factor"] is not None and bet["factor"] != 1.0:
+        base += f" {wording.multiple(bet['factor'])} by {'days left' if bet['seven_day'] else 'time'}"
+    count = tier["filled"] if tier["state"] == "filled" else tier["contracts"]
+    return f"{base} = {wording.price(tier['price'])}, {TIER_WORDS.get(tier['state'], 'sells')} {count}"
+
+
+def _spoken(bet: Mapping[str, Any], tiers: list[Row]) -> str:
+    """The picture in words."""
+    parts = [f"Stop {wording.price(bet['stop'])}" if bet["stop"] is not None else "No stop"]
+    parts.append(f"entry {wording.price(bet['entry'])}")
+    if bet["worth"] is not None:
+        parts.append(f"bid {wording.price(bet['worth'])}")
+    parts += [f"tier {tier['number']} {tier['state']} at {wording.price(tier['price'])}" for tier in tiers]
+    if bet["target"] is not None:
+        parts.append(f"target {wording.price(bet['target'])}")
+    return ", ".join(parts)

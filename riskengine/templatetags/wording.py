@@ -191,3 +191,42 @@ def bound(verdict: dict[str, Any]) -> str:
         return ""
     value = abs(value) if verdict["rule"] in _EITHER_SIGN else value
     return "max" if value < limit else "min" if value > limit else ""
+
+
+@register.filter
+def countdown(seconds: float | None) -> str:
+    """Time until something: 40 s, 12 min, 5 h 02 m, 3 d."""
+    if seconds is None:
+        return UNKNOWN
+    left = max(int(seconds), 0)
+    if left < 60:
+        return f"{left} s"
+    if left < 3_600:
+        return f"{left // 60} min"
+    if left < 2 * 86_400:
+        return f"{left // 3_600} h {left % 3_600 // 60:02d} m"
+    return f"{left // 86_400} d"
+
+
+@register.filter
+def arrow(value: float | None) -> str:
+    """Which way, for those who do not tell the colours apart: ▲, ▼, or nothing."""
+    return "▲" if value and value > 0 else "▼" if value and value < 0 else ""
+
+
+@register.filter
+def gain_or_loss(value: float | None) -> str:
+    """The class of an amount: gain, loss, or level."""
+    return "gain" if value and value > 0 else "loss" if value and value < 0 else "level"
+
+
+@register.filter
+def loss_usd(value: float | None) -> str:
+    """An amount that is lost: −$6,000."""
+    return UNKNOWN if value is None else wording.usd(-float(value))
+
+
+@register.filter
+def weekday_short(value: str | datetime | None) -> str:
+    """The New York weekday of an instant: Tue."""
+    return f"{_instant(value):%a}" if value else UNKNOWN

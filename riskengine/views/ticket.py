@@ -1,4 +1,4 @@
-"""Pages. A view reads the request, takes the time once, asks a service or selector, and renders what it said."""
+"""The ticket: size a bet."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,29 +15,18 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import User
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar, new_york_date, new_york_instant
-from positions.market.clock import is_running, market_now
+from positions.market.clock import market_now
 from positions.models import Portfolio
-from positions.selectors import portfolios_for
 from positions.services.recording import set_market_time
 from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, MarketTimeForm, SizeForm
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.request import SizeRequest
 from riskengine.services.decide.sizing import preview_size
+from riskengine.views.header import header
 
 UNPROCESSABLE = 422
-
-
-@login_required
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    """The first portfolio's page, or what to do without one."""
-    first = portfolios_for(request.user).first()
-    if first is None:
-        return render(request, "riskengine/no_portfolio.html")
-    return redirect("size", slug=first.slug)
 
 
 @never_cache
@@ -48,7 +37,7 @@ def size(request: HttpRequest, slug: str) -> HttpResponse:
     now = timezone.now()
     portfolio = portfolio_or_404(request.user, slug)
     form = _size_form(request)
-    context = _answer(portfolio, form, now) | _chain(portfolio, request, now) | _header(request.user, portfolio, now)
+    context = _answer(portfolio, form, now) | _chain(portfolio, request, now) | header(request.user, now, portfolio)
     return render(request, "riskengine/size.html", context | {"form": form})
 
 
@@ -154,22 +143,3 @@ def _by_expiration(chain: Mapping[str, Any]) -> list[dict[str, Any]]:
         group = groups.setdefault(row["days"], {"on": dates.get(row["days"]), "days": row["days"], "rows": []})
         group["rows"].append({**row, "symbol": _compact(row["occ_symbol"])})
     return list(groups.values())
-
-
-def _header(user: User, current: Portfolio, now: datetime) -> dict[str, Any]:
-    """The switcher: every portfolio the person may see, each with its own market clock."""
-    portfolios = [{"portfolio": each, "clock": _clock(each, now)} for each in portfolios_for(user)]
-    return {"portfolio": current, "clock": _clock(current, now), "portfolios": portfolios}
-
-
-def _clock(portfolio: Portfolio, now: datetime) -> dict[str, Any] | None:
-    clock = getattr(portfolio, "clock", None)
-    if clock is None:
-        return None
-    return {
-        "kind": clock.kind,
-        "label": clock.label,
-        "at": market_now(clock, now).isoformat(),
-        "speed": clock.speed if is_running(clock, now) else 0,
-        "ends_at": clock.market_ends_at.isoformat() if clock.market_ends_at else "",
-    }

@@ -66,7 +66,7 @@ def signed_in(chromium: Browser, site: str) -> object:
     page.get_by_label("User name").fill("demo")
     page.get_by_label("Password").fill(market.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("/portfolios/"))
+    page.wait_for_url(re.compile("/desk/"))
     state = context.storage_state()
     context.close()
     return state

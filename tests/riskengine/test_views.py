@@ -71,15 +71,15 @@ def test_an_owner_who_is_not_staff_sees_the_page_without_parameters(demo_user: U
     assert "/portfolios/mag7-7dte/" not in page
 
 
-def test_the_first_page_is_the_first_portfolios(client: Client) -> None:
+def test_the_first_page_is_the_desk(client: Client) -> None:
     answer = client.get("/")
-    assert (answer.status_code, answer["Location"]) == (302, "/portfolios/mag7-7dte/size/")
+    assert (answer.status_code, answer["Location"]) == (302, "/desk/")
 
 
 def test_without_a_portfolio_the_page_says_what_to_do(recorded_minutes: None, db: None) -> None:
     client = Client()
     client.force_login(factories.user("newcomer"))
-    page = client.get("/").content.decode()
+    page = client.get("/desk/").content.decode()
     assert "No portfolio yet" in page
     assert "Ask a staff user to create one for <strong>newcomer</strong>" in page
 

@@ -1,0 +1,152 @@
+"""What happened, in plain words: one sentence a row, with the numbers the row was written with."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from positions.desk_selectors import Happening
+from positions.models import OrderIntent, State
+from riskengine.calculators import wording
+from riskengine.services.decide.inputs import ny
+
+INTENTS = dict(OrderIntent.choices)
+STATES = dict(State.choices)
+
+
+def tell(row: Happening) -> dict[str, Any]:
+    """The sentence, its New York time, its tone ("gain", "loss", "wait", "alarm" or none) and where it leads."""
+    text, tone = _TELLERS[row.what](row)
+    return {
+        "at": ny(row.at),
+        "text": text,
+        "tone": tone,
+        "about": _about(row),
+        "who": row.actor_name,
+        "position_id": row.position_id,
+        "decision_id": row.decision_id,
+        "key": f"{row.what}-{row.id}",
+    }
+
+
+def _about(row: Happening) -> str:
+    return "" if row.root is None else f"{row.root} {wording.plain(float(row.strike or 0))}{row.right}"
+
+
+def _price(value: Any) -> str:
+    number = _number(value)
+    return "a price not known" if number is None else wording.price(number)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value is None else float(Decimal(str(value)))
+    except InvalidOperation:
+        return None
+
+
+def _money(value: Any) -> str:
+    number = _number(value)
+    if number is None:
+        return "not known"
+    return f"+{wording.usd(number)}" if number > 0 else wording.usd(number)
+
+
+# ---- Positions ----
+
+
+def _position(row: Happening) -> tuple[str, str]:
+    before, after, detail = (row.data.get(name) or {} for name in ("before", "after", "detail"))
+    if teller := _POSITION.get(row.kind):
+        return teller(before, after, detail)
+    if row.kind.endswith("_ordered"):
+        intent = row.kind.removesuffix("_ordered")
+        return f"{INTENTS.get(intent, intent)}: {_contracts(after)} ordered sold", "wait"
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in after.items() if _is_plain(value))
+    return f"{row.kind.replace('_', ' ').capitalize()}{f': {told}' if told else ''}", ""
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and value != ""
+
+
+def _contracts(after: Mapping[str, Any]) -> str:
+    count = after.get("contracts")
+    return "all" if count is None else f"{count:,}" if isinstance(count, int) else str(count)
+
+
+def _opened(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Opened: bought {_contracts(after)} at {_price(after.get('price'))}", ""
+
+
+def _bought(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Bought {_contracts(after)} more at {_price(after.get('price'))}, {after.get('open', '?')} open", ""
+
+
+def _sold(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Sold {_contracts(after)} at {_price(after.get('price'))}, {after.get('open', '?')} left", ""
+
+
+def _slice_pending(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    numbers = [str(each.get("number")) for each in after.get("slices", [])]
+    return f"Tier {' and '.join(numbers) or '?'} reached: {_contracts(after)} ordered sold", "wait"
+
+
+def _slice_filled(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Tier {after.get('slice', '?')} filled: {_contracts(after)}", "gain"
+
+
+def _stop_raised(before: Mapping[str, Any], after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    old, new = (_first(values, "stop", "current_stop") for values in (before, after))
+    from_ = f" from {_price(old)}" if old is not None else ""
+    return f"Stop raised{from_} to {_price(new)}", "gain"
+
+
+def _closed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    cause, realised = str(after.get("cause", "")), _number(after.get("realised"))
+    tone = "" if not realised else "gain" if realised > 0 else "loss"
+    return f"Closed ({INTENTS.get(cause, cause).lower() or 'cause not known'}): {_money(realised)} realised", tone
+
+
+def _first(values: Mapping[str, Any], *names: str) -> Any:
+    return next((values[name] for name in names if values.get(name) is not None), None)
+
+
+_POSITION = {
+    "opened": _opened,
+    "filled": _bought,
+    "sold": _sold,
+    "slice_pending": _slice_pending,
+    "slice_filled": _slice_filled,
+    "stop_raised": _stop_raised,
+    "closed": _closed,
+}
+
+
+# ---- Orders, decisions, states ----
+
+
+def _order(row: Happening) -> tuple[str, str]:
+    data = row.data
+    name, done = INTENTS.get(data["intent"], data["intent"]), f"{data['filled']:,} of {data['quantity']:,} filled"
+    reason = data.get("reject_reason") or (data.get("detail") or {}).get("reason") or ""
+    because = f": {reason}" if reason else ""
+    if row.kind == "rejected":
+        return f"{name} order rejected{because}", "alarm"
+    if row.kind == "unknown":
+        return f"{name} order: the broker's answer was lost, asking again", "wait"
+    return f"{name} order {row.kind}, {done}{because}", ""
+
+
+def _decision(row: Happening) -> tuple[str, str]:
+    data = row.data
+    if row.kind == "refused":
+        return f"Refused by {data['code']}: {data['sentence'] or 'no sentence recorded'}", "wait"
+    return f"Approved: buy {data['contracts']:,}, at most {_price(data['limit'])} a share", ""
+
+
+def _state(row: Happening) -> tuple[str, str]:
+    tone = "alarm" if row.kind in (State.HALTED, State.FLATTENING) else "" if row.kind == State.ACTIVE else "wait"
+    return f"{row.kind}: {row.data['reason']}", tone
+
+
+_TELLERS = {"position": _position, "order": _order, "decision": _decision, "state": _state}

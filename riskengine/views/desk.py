@@ -1,0 +1,50 @@
+"""The desk, and the way to it."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from positions.selectors import portfolios_for
+from riskengine.services.watch.desk import desk
+from riskengine.views.header import clock_of, header
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The first page is the desk."""
+    return redirect("desk")
+
+
+@never_cache
+@login_required
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """Everything open in every portfolio the person may see. A script keeps it fresh."""
+    context = _desk(request.user, timezone.now())
+    if not context["portfolios"]:
+        return render(request, "riskengine/no_portfolio.html")
+    return render(request, "riskengine/desk.html", context)
+
+
+@never_cache
+@login_required
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """The numbers alone, for the live page."""
+    return render(request, "riskengine/_desk.html", _desk(request.user, timezone.now()))
+
+
+def _desk(user: User, now: datetime) -> dict[str, Any]:
+    portfolios = list(portfolios_for(user))
+    shown = desk(portfolios=portfolios, now=now)
+    for card, portfolio in zip(shown["portfolios"], portfolios, strict=True):
+        card["clock"] = clock_of(portfolio, now)
+    return header(user, now, portfolios=portfolios) | {"desk": shown}

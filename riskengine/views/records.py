@@ -1,0 +1,98 @@
+"""What was decided, ordered and held: one position, one decision, and the lists of them."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from positions.access import portfolio_or_404
+from positions.models import Decision, Order, Portfolio, Position
+from positions.selectors import decision_for, portfolios_for, position_for
+from riskengine.services.watch.life import decision_of, decision_row, life_of, orders_of
+from riskengine.views.header import header
+
+ROWS_A_PAGE = 50
+
+
+@never_cache
+@login_required
+@require_safe
+def position(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
+    """The whole life of a position."""
+    now = timezone.now()
+    portfolio = portfolio_or_404(request.user, slug)
+    life = life_of(_position(request, portfolio, position_id), portfolio, now=now)
+    return render(request, "riskengine/position.html", header(request.user, now, portfolio) | {"life": life})
+
+
+def _position(request: HttpRequest, portfolio: Portfolio, position_id: int) -> Position:
+    try:
+        found = position_for(request.user, position_id)
+    except Position.DoesNotExist:
+        found = None
+    if found is None or found.portfolio_id != portfolio.pk:
+        raise Http404("There is no such position, or it is not yours.")
+    return found
+
+
+@never_cache
+@login_required
+@require_safe
+def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
+    """One decision with everything it was made from."""
+    now = timezone.now()
+    try:
+        found = decision_for(request.user, decision_id)
+    except Decision.DoesNotExist:
+        raise Http404("There is no such decision, or it is not yours.") from None
+    held = Position.objects.filter(decision=found).first()
+    context = {"decision": decision_of(found), "position_id": held.pk if held else None}
+    return render(request, "riskengine/decision.html", header(request.user, now, found.portfolio) | context)
+
+
+@never_cache
+@login_required
+@require_safe
+def decisions(request: HttpRequest) -> HttpResponse:
+    """Every decision the person may see, the latest first."""
+    rows = (
+        Decision.objects.filter(portfolio__in=Portfolio.objects.visible_to(request.user))
+        .select_related("portfolio", "contract")
+        .defer("inputs", "trace", "gates", "warnings")
+        .order_by("-id")
+    )
+    chosen = request.GET.get("portfolio", "")
+    if chosen:
+        rows = rows.filter(portfolio__slug=chosen)
+    page = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "rows": [decision_row(each) for each in page], "chosen": chosen}
+    return render(request, "riskengine/decisions.html", _listed(request) | context)
+
+
+@never_cache
+@login_required
+@require_safe
+def orders(request: HttpRequest) -> HttpResponse:
+    """Every order the person may see, the latest intent first, each with what was sent for it."""
+    intents = (
+        Order.objects.filter(portfolio__in=Portfolio.objects.visible_to(request.user), parent__isnull=True)
+        .select_related("contract", "portfolio")
+        .order_by("-id")
+    )
+    chosen = request.GET.get("portfolio", "")
+    if chosen:
+        intents = intents.filter(portfolio__slug=chosen)
+    page = Paginator(intents, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    children = Order.objects.filter(parent__in=[each.pk for each in page]).select_related("contract").order_by("id")
+    context = {"page": page, "orders": orders_of([*page, *children]), "chosen": chosen}
+    return render(request, "riskengine/orders.html", _listed(request) | context)
+
+
+def _listed(request: HttpRequest) -> dict[str, Any]:
+    now = timezone.now()
+    return header(request.user, now, portfolios=list(portfolios_for(request.user)))
