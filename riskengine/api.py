@@ -1,23 +1,21 @@
 """Sizing over the API: the chain to choose from, and the explained size of a bet."""
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import IO, Any
+from typing import Any
 
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer, Unprocessable
+from betsizing.parsers import ShallowJSONParser
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
 from positions.market.symbols import parse
@@ -28,18 +26,6 @@ from riskengine.services.decide.request import SizeRequest
 from riskengine.services.decide.sizing import preview_size
 
 LEAST_PAYOFF, MOST_PAYOFF = Decimal("0.01"), Decimal(100)  # as on the page
-
-
-class ShallowJSONParser(JSONParser):
-    """JSON. What is nested deeper than Python reads is a malformed request and no fault of ours."""
-
-    def parse(
-        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            raise ParseError("JSON parse error - nested too deeply.") from None
 
 
 class StrictDecimalField(serializers.DecimalField):
