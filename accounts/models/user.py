@@ -16,6 +16,7 @@ class Scope(models.TextChoices):
     READ = "read", "Read portfolios, decisions and performance"
     TRADE = "trade", "Authorise entries, cancel and close"
     RISK = "risk", "Change parameters and trading state"
+    FEED = "feed", "Push market data"
 
 
 class ApiToken(models.Model):
