@@ -190,6 +190,21 @@ def record(delivery: Delivery, now: datetime) -> None:
         )
 
 
+def forget_finished(portfolio_id: int, now: datetime) -> None:
+    """Nothing needs to be said any more of orders that have ended meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE positions_outboxmessage m
+            SET failed_at = %(now)s, leased_until = NULL, last_error = 'no longer needed'
+            FROM positions_order o
+            WHERE o.id = m.order_id AND o.portfolio_id = %(portfolio)s
+              AND o.status IN ('filled', 'cancelled', 'rejected') AND m.sent_at IS NULL AND m.failed_at IS NULL
+            """,
+            {"portfolio": portfolio_id, "now": now},
+        )
+
+
 def queue_cancels(order_ids: Sequence[int], priorities: Sequence[int], now: datetime) -> None:
     """Cancel messages of these children, in the caller's transaction. A repeat is the same message."""
     with connection.cursor() as cursor:

@@ -130,7 +130,7 @@ class _Desk:
             if not steps:
                 self.next_at = steps.next_at
                 return False, orders
-        progress, orders = self._step(delivery, answers)
+        progress, orders = self._step(delivery, answers, booked)
         return progress or booked > 0, orders
 
     # ---- The broker ----
@@ -169,7 +169,9 @@ class _Desk:
 
     # ---- The steps ----
 
-    def _step(self, delivery: Delivery, answers: dict[str, Acknowledgement]) -> tuple[bool, list[LiveOrder]]:
+    def _step(
+        self, delivery: Delivery, answers: dict[str, Acknowledgement], booked: int
+    ) -> tuple[bool, list[LiveOrder]]:
         """Apply the answers and take the steps that are due, under the portfolio's lock; the live orders after it."""
         with transaction.atomic():
             limit_lock_waits()
@@ -182,6 +184,8 @@ class _Desk:
                 if order.position_id is None or order.position_id in holdings
             ]
             orders, answered = step_rows.apply_answers(orders, delivery, answers, at=self.at, now=self.now)
+            if answered or booked:
+                outbox.forget_finished(self.portfolio.pk, self.now)
             steps = decide(orders, self._situation(orders, holdings))
             orders = step_rows.take(steps, orders, holdings, at=self.at, now=self.now)
         self.next_at = steps.next_at

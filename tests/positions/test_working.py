@@ -13,7 +13,11 @@ from positions.models import (
     PositionStatus,
     SliceState,
 )
+from positions.services import working
+from positions.services.working import work_orders
+from tests.positions.flaky_broker import FINE, KILLED, LOST_AFTER, LOST_BEFORE, REJECTED, FlakyBroker, Killed
 from tests.positions.market_day import (
+    CLOSE,
     LADDER,
     SECOND,
     START,
@@ -21,8 +25,10 @@ from tests.positions.market_day import (
     check_books,
     exit_of,
     opening,
+    plan,
     portfolio,
     quote,
+    underlying,
     work,
     work_until,
 )
@@ -108,3 +114,348 @@ def test_a_stop_cancels_a_working_slice_first_and_sells_what_is_left():
     assert (stop.status, stop.filled_quantity) == (OrderStatus.FILLED, 3)
     assert position.status == PositionStatus.CLOSED
     check_books(of)
+
+
+# ---- The ladder ----
+
+
+def test_a_quiet_book_costs_one_statement(django_assert_num_queries):
+    portfolio()
+    with django_assert_num_queries(1):
+        assert not work(START).changed
+
+
+def test_a_child_is_a_quarter_of_the_size_shown():
+    order = opening(portfolio(), 12)
+    quote(order.contract, START, "44.00", "44.60", size=20)
+    work(START)
+    assert [child.quantity for child in children(order)] == [5]
+
+
+def test_the_next_child_follows_a_filled_one_after_a_moment():
+    order = opening(portfolio(), 12, pace="fast")
+    quote(order.contract, START, "44.60", "44.60", size=20)
+    work_until(START, START + timedelta(seconds=60))
+    assert [(c.quantity, (c.created_at - START).seconds) for c in children(order)] == [(5, 0), (5, 2), (2, 4)]
+
+
+def test_after_the_last_step_the_rest_is_cancelled():
+    of = portfolio()
+    order = opening(of, 12)
+    quote(order.contract, START, "44.00", "44.60", size=4)
+    work_until(START, START + timedelta(seconds=60))
+    order.refresh_from_db()
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, 5)
+    assert order.finished_at == START + timedelta(seconds=40)
+    assert order.events.last().detail["reason"] == "not filled in time"
+    assert not Position.objects.get().events.filter(kind="underfilled").exists()
+    check_books(of)
+
+
+def test_an_entry_that_stayed_under_the_minimum_bet_is_kept_and_flagged():
+    of = portfolio()
+    order = opening(of, 12, min_size_dollars=D("30000"))
+    quote(order.contract, START, "44.00", "44.60", size=4)
+    work_until(START, START + timedelta(seconds=60))
+    event = Position.objects.get().events.get(kind="underfilled")
+    assert event.after == {"filled": 5, "contracts": 12, "cost": "22300.00", "minimum": "30000.00"}
+    assert Position.objects.get().quantity_open == 5
+
+
+def test_a_market_that_runs_away_ends_the_opening():
+    of = portfolio()
+    order = opening(of)
+    quote(order.contract, START, "44.00", "44.60")
+    work(START)
+    quote(order.contract, START + 5 * SECOND, "46.40", "47.00")
+    work(START + 10 * SECOND)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.CANCELLED
+    assert order.events.last().detail["reason"] == "the mid moved from 44.3000 to 46.7000"
+    assert [child.status for child in children(order)] == ["cancelled"]
+    assert not Position.objects.exists()
+    assert of.orders.reserved_dollars() == 0
+
+
+def test_no_child_is_sent_without_a_fresh_quote():
+    order = opening(portfolio())
+    quote(order.contract, START - timedelta(seconds=61), "44.00", "44.60")
+    work_until(START, START + timedelta(seconds=60))
+    order.refresh_from_db()
+    assert (order.status, children(order)) == (OrderStatus.CANCELLED, [])
+
+
+def test_an_opening_ends_with_the_session():
+    order = opening(portfolio(), at=CLOSE - 5 * SECOND)
+    quote(order.contract, CLOSE - 5 * SECOND, "44.00", "44.60")
+    work(CLOSE - 5 * SECOND)
+    work(CLOSE + 5 * SECOND)
+    order.refresh_from_db()
+    assert (order.status, order.events.last().detail["reason"]) == (OrderStatus.CANCELLED, "session closed")
+
+
+def test_a_slice_order_that_is_cancelled_keeps_what_was_filled_with_the_lowest_slices():
+    of = portfolio()
+    position = bought(of, 12)
+    at = START + timedelta(seconds=60)
+    quote(position.contract, at, "47.00", "47.00", size=20)
+    exit_of(position, "slice", at, [(1, 4), (2, 4)], reference_mid=D("47.00"), reference_bid=D("47.00"))
+    work(at)
+    quote(position.contract, at + SECOND, "40.00", "40.40")
+    work_until(at + 2 * SECOND, at + timedelta(seconds=60))
+    slices = [(s.state, s.contracts_filled, s.contracts_pending) for s in position.slices.order_by("number")]
+    assert slices == [("filled", 4, 0), ("armed", 1, 0), ("armed", 0, 0)]
+    assert position.events.filter(kind="slice_rearmed").count() == 1
+    check_books(of)
+
+
+# ---- What must happen ----
+
+
+def test_an_urgent_exit_is_priced_again_every_two_seconds_while_the_market_falls():
+    of = portfolio()
+    position = bought(of)
+    at = START + timedelta(seconds=60)
+    quote(position.contract, at, None, "33.40")
+    (stop,) = exit_of(position, "stop", at)
+    work(at)
+    assert children(stop)[0].limit_price == D("0.05")
+    quote(position.contract, at + SECOND, "30.00", "30.40", size=2)
+    work(at + SECOND)
+    quote(position.contract, at + 2 * SECOND, "20.00", "20.40", size=2)
+    worked = work(at + 2 * SECOND)
+    stop.refresh_from_db()
+    assert [(c.limit_price, c.filled_quantity, c.status) for c in children(stop)] == [
+        (D("0.05"), 3, "filled"),
+    ]
+    assert stop.status == OrderStatus.FILLED
+    assert not worked.next_at
+    check_books(of)
+
+
+def test_a_thin_bid_is_sold_into_again_and_again():
+    of = portfolio()
+    position = bought(of, 12)
+    at = START + timedelta(seconds=60)
+    quote(position.contract, at, "33.00", "33.40", size=5)
+    (stop,) = exit_of(position, "stop", at)
+    work_until(at, at + timedelta(seconds=30))
+    stop.refresh_from_db()
+    fills = [(c.quantity, c.filled_quantity, (c.created_at - at).seconds) for c in children(stop)]
+    assert fills == [(12, 5, 0), (7, 5, 2), (2, 2, 4)]
+    assert stop.status == OrderStatus.FILLED
+    check_books(of)
+
+
+def test_an_urgent_exit_waits_for_the_session_and_is_not_ended_by_its_close():
+    of = portfolio()
+    position = bought(of)
+    (stop,) = exit_of(position, "stop", CLOSE)
+    work(CLOSE)
+    stop.refresh_from_db()
+    assert (stop.status, children(stop)) == (OrderStatus.PLANNED, [])
+    tomorrow = CLOSE + timedelta(hours=17, minutes=30)
+    quote(position.contract, tomorrow, "33.00", "33.40")
+    work(tomorrow)
+    stop.refresh_from_db()
+    assert stop.status == OrderStatus.FILLED
+
+
+def test_in_the_last_minutes_an_option_in_the_money_is_not_sold_under_four_fifths_of_intrinsic():
+    of = portfolio()
+    position = bought(of)
+    at = CLOSE - timedelta(minutes=4)
+    underlying(position.contract, at, "3740")  # intrinsic 40
+    quote(position.contract, at, "10.00", "60.00")
+    (close,) = exit_of(position, "forced_close", at)
+    work(at)
+    work(at + 2 * SECOND)
+    assert [child.limit_price for child in children(close)] == [D("32.00")]
+    event = position.events.get(kind="settlement_awaited")
+    assert event.after == {"floor": "32.00"}
+
+
+def test_before_the_last_five_minutes_and_out_of_the_money_there_is_no_floor():
+    of = portfolio()
+    position = bought(of)
+    at = CLOSE - timedelta(minutes=6)
+    underlying(position.contract, at, "3740")
+    quote(position.contract, at, "10.00", "60.00")
+    (close,) = exit_of(position, "forced_close", at)
+    work(at)
+    close.refresh_from_db()
+    assert (close.status, children(close)[0].limit_price) == (OrderStatus.FILLED, D("9.50"))
+
+
+# ---- A broker that falters ----
+
+
+@pytest.fixture
+def broker(monkeypatch):
+    flaky = FlakyBroker()
+    monkeypatch.setattr(working, "broker_of", lambda portfolio: flaky)
+    return flaky
+
+
+def test_a_rejected_opening_leaves_no_position(broker):
+    of = portfolio()
+    order = opening(of)
+    quote(order.contract, START, "44.00", "44.60")
+    broker.on_submit = REJECTED
+    work(START)
+    order.refresh_from_db()
+    assert (order.status, order.reject_reason) == (OrderStatus.REJECTED, "not today")
+    assert children(order)[0].reject_reason == "not today"
+    assert not Position.objects.exists()
+
+
+def test_a_rejected_slice_is_armed_again(broker):
+    position = bought(portfolio())
+    at = START + timedelta(seconds=60)
+    quote(position.contract, at, "47.00", "47.40")
+    (order,) = exit_of(position, "slice", at, [(1, 1)], reference_mid=D("47.20"), reference_bid=D("47.00"))
+    broker.on_submit = REJECTED
+    work(at)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.REJECTED
+    assert ExitSlice.objects.get(number=1).state == SliceState.ARMED
+    event = position.events.get(kind="slice_rearmed")
+    assert (event.before["state"], event.after) == ("pending", {"state": "armed", "slice": 1})
+
+
+def test_a_rejected_stop_asks_again_two_seconds_later(broker):
+    of = portfolio()
+    position = bought(of)
+    at = START + timedelta(seconds=60)
+    quote(position.contract, at, "33.00", "33.40")
+    (stop,) = exit_of(position, "stop", at)
+    broker.on_submit = REJECTED
+    worked = work(at)
+    assert worked.next_at == {of.pk: at + 2 * SECOND}
+    broker.mend()
+    work(at + SECOND)
+    assert len(children(stop)) == 1
+    work(at + 2 * SECOND)
+    stop.refresh_from_db()
+    assert stop.status == OrderStatus.FILLED
+    check_books(of)
+
+
+@pytest.mark.parametrize("lost", [LOST_BEFORE, LOST_AFTER])
+def test_an_order_whose_answer_is_lost_is_looked_up_and_never_sent_twice(broker, lost):
+    of = portfolio()
+    order = opening(of)
+    quote(order.contract, START, "44.60", "44.60")
+    broker.on_submit, broker.deaf, broker.silent = lost, True, True
+    work(START)
+    work(START + SECOND)
+    assert [child.status for child in children(order)] == ["unknown"]
+    assert of.orders.reserved_dollars() == D("13500")
+    broker.mend()
+    work(START + 2 * SECOND)
+    (child,) = children(order)
+    assert child.status == "filled"
+    assert broker.submitted == [child.client_order_id]
+    check_books(of)
+
+
+def test_a_cancel_whose_answer_is_lost_is_asked_again_before_anything_is_replaced(broker):
+    of = portfolio()
+    order = opening(of)
+    quote(order.contract, START, "44.00", "44.60")
+    work(START)
+    broker.on_cancel, broker.deaf = LOST_AFTER, True
+    work(START + 10 * SECOND)
+    assert [child.status for child in children(order)] == ["cancelling"]
+    broker.mend()
+    work(START + 12 * SECOND)
+    assert [child.status for child in children(order)] == ["cancelled", "working"]
+
+
+def test_a_process_killed_between_acceptance_and_our_noting_it_is_healed(broker):
+    of = portfolio()
+    order = opening(of)
+    quote(order.contract, START, "44.60", "44.60")
+    broker.on_submit = KILLED
+    assert work_orders(now=START, plan=plan).errors
+    assert [child.status for child in children(order)] == ["submitting"]
+    broker.mend()
+    work(START + 20 * SECOND)
+    (child,) = children(order)
+    assert child.status == "filled"
+    assert broker.submitted == [child.client_order_id]
+    check_books(of)
+
+
+def test_a_process_killed_before_the_message_was_sent_is_healed_at_once(broker, monkeypatch):
+    of = portfolio()
+    order = opening(of)
+    quote(order.contract, START, "44.60", "44.60")
+    with monkeypatch.context() as dead:
+        dead.setattr(working.outbox, "deliver", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+        assert work_orders(now=START, plan=plan).errors
+    assert [child.status for child in children(order)] == ["submitting"]
+    work(START + SECOND)
+    assert [child.status for child in children(order)] == ["filled"]
+
+
+def test_what_a_slice_sold_unnoticed_is_not_sold_again_by_the_stop(broker):
+    """The answer to the slice's order is lost for good; the stop sells what no other order may still sell."""
+    of = portfolio()
+    position = bought(of, 12)
+    at = START + timedelta(seconds=60)
+    quote(position.contract, at, "47.00", "47.00")
+    exit_of(position, "slice", at, [(1, 4)], reference_mid=D("47.00"), reference_bid=D("47.00"))
+    broker.on_submit = LOST_AFTER
+    work(at)
+    broker.on_submit, broker.deaf, broker.silent = FINE, True, True
+    (stop,) = exit_of(position, "stop", at + SECOND)
+    work(at + SECOND)
+    assert children(stop) == []  # the slice's cancel is awaited for 2 s
+    work(at + 3 * SECOND)
+    assert [child.quantity for child in children(stop)] == [8]
+    broker.mend()
+    work_until(at + 14 * SECOND, at + timedelta(seconds=60))
+    position.refresh_from_db()
+    stop.refresh_from_db()
+    assert (position.status, position.quantity_open) == (PositionStatus.CLOSED, 0)
+    assert (stop.filled_quantity, stop.status) == (8, "cancelled")
+    assert stop.events.last().detail["reason"] == "position closed"
+    check_books(of)
+
+
+def test_an_entry_that_fills_late_is_sold_by_the_close_already_working(broker):
+    of = portfolio()
+    order = opening(of, 12)
+    quote(order.contract, START, "44.60", "44.60", size=16)
+    work(START)
+    broker.silent = broker.deaf = True
+    work(START + 2 * SECOND)
+    position = Position.objects.get()
+    assert position.quantity_open == 4
+    broker.on_cancel = LOST_BEFORE
+    at = START + 3 * SECOND
+    quote(order.contract, at, "33.00", "33.40")
+    (stop,) = exit_of(position, "stop", at)
+    work(at)
+    broker.mend()
+    work_until(at + 2 * SECOND, at + timedelta(seconds=60))
+    position.refresh_from_db()
+    stop.refresh_from_db()
+    assert (position.quantity_opened, position.quantity_open) == (8, 0)
+    assert (stop.quantity, stop.filled_quantity, stop.status) == (8, 8, "filled")
+    check_books(of)
+
+
+def test_a_portfolio_that_fails_does_not_keep_the_others_waiting(broker, monkeypatch):
+    first, second = portfolio(), portfolio()
+    bad, good = opening(first), opening(second)
+    quote(good.contract, START, "44.60", "44.60")
+    monkeypatch.setattr(
+        working, "broker_of", lambda of: broker if of.pk == second.pk else (_ for _ in ()).throw(LookupError("gone"))
+    )
+    worked = work_orders(now=START, plan=plan)
+    assert worked.errors == {first.pk: "LookupError: gone"}
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert (good.status, bad.status) == (OrderStatus.FILLED, OrderStatus.WORKING)
