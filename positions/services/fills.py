@@ -116,6 +116,8 @@ def book_executions(
             _buy(execution, child, decisions[child.decision_id], by_decision, batch)
         else:
             _sell(execution, child, positions[child.position_id or 0], pending, batch)
+    if not batch.fills:
+        return 0
     _plan_entries(by_decision, decisions, batch, plan)
     _write(locked, children, batch, at)
     portfolio.cash, portfolio.settled_cash = locked.cash, locked.settled_cash

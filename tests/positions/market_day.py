@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from positions.market.clock import market_now
 from positions.models import (
     ClockKind,
     Decision,
@@ -139,10 +138,16 @@ def work_until(at: datetime, until: datetime) -> None:
 
 
 def bought(
-    of: Portfolio, contracts: int = 3, *, at: datetime = START, bid: str = "44.00", ask: str = "44.60"
+    of: Portfolio,
+    contracts: int = 3,
+    *,
+    at: datetime = START,
+    bid: str = "44.00",
+    ask: str = "44.60",
+    **changes: Any,
 ) -> Position:
     """A position opened at the ask, through the whole pipeline."""
-    order = opening(of, contracts, at=at)
+    order = opening(of, contracts, at=at, **changes)
     quote(order.contract, at, bid, ask)
     work_until(at, at + timedelta(seconds=39))
     return Position.objects.get(decision=order.decision)
@@ -160,7 +165,3 @@ def check_books(of: Portfolio, start: Decimal = Decimal("60000.00")) -> None:
         live = sum(order.open_quantity for order in sells if order.is_live)
         assert live <= position.quantity_open
     assert of.cash == total == ledger_cash(of)
-
-
-def market_time(of: Portfolio, now: datetime) -> datetime:
-    return market_now(of.clock, now)
