@@ -184,6 +184,16 @@ CODES: tuple[Code, ...] = (
     Code("AM_SETTLED", _G, "An AM-settled contract stops trading the session before: it is refused."),
     Code("UNDERLYING_HALTED", _G, "Trading in the underlying is halted."),
     Code("DECISION_EXPIRED", _G, "The decision is {saw} s old; it is good for {limit} s."),
+    Code(
+        "CONTRACTS_OVER_LIMIT",
+        _S,
+        "The contracts asked for may cost {saw}, more than the limit “{field}” allows: {limit}. Ask for fewer.",
+    ),
+    Code(
+        "CONTRACTS_UNDER_MINIMUM",
+        _S,
+        "The contracts asked for cost {saw}, under the minimum bet of {limit}. Ask for more, or let the bet be sized.",
+    ),
     Code("NOT_PERMITTED", _G, "You may not do this in this portfolio."),
     Code("EXPIRED", _X, "The option has expired: it settles, no target applies."),
     Code("CLOCK", _X, "The time now is before the entry: the clock is wrong."),

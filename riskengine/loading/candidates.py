@@ -18,16 +18,16 @@ from accounts.selectors import ladders_of, latest_revision, numbers_of
 from positions.market.calendar import Calendar, OutsideCalendar, Session, days_to_expiration, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import (
+    LIVE_LEVEL,
     QuotedContract,
     VixLevel,
     calendar_around,
     closes_before,
     fundamentals_at,
-    live_vix,
-    recorded_vix,
     underlying_prices,
+    vix_at,
 )
-from positions.models import Blackout, EarningsDate, Fundamental, Instrument, Portfolio, Position, TradingHalt
+from positions.models import Blackout, Decision, EarningsDate, Fundamental, Instrument, Portfolio, Position, TradingHalt
 from riskengine.calculators import correlation, exposure
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.fundamentals import Fundamentals, Score, score_book
@@ -52,7 +52,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:
-    """What holds for every contract: portfolio, parameters, market time, session, account, VIX, SPY's price."""
+    """What holds for every contract: portfolio, parameters, market time, session, account, VIX, SPY's price.
+
+    `heartbeat_age_seconds` is wall time since the last finished risk check; NaN where none was, or in a preview.
+    """
 
     portfolio: Portfolio
     revision: RiskProfileRevision
@@ -69,6 +72,7 @@ class Situation:
     spot_max_age: timedelta
     opening_intents: int
     record: "Record"
+    heartbeat_age_seconds: float = np.nan
 
     @property
     def live(self) -> bool:
@@ -84,14 +88,20 @@ class Situation:
 
     @property
     def vix_age_seconds(self) -> float:
-        """A live reading ages; a recorded day's figure is as fresh as its label says (A-05). NaN: no reading."""
+        """A reading ages; a recorded day's figure is as fresh as its label says (A-05). NaN: no reading."""
         if self.vix is None:
             return np.nan
-        return (self.at - self.vix.known_at).total_seconds() if self.live else 0.0
+        return (self.at - self.vix.known_at).total_seconds() if self.vix.label == LIVE_LEVEL else 0.0
 
 
-def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
-    """Read the portfolio's situation at wall time `now`. OutsideCalendar when its market time has no session table."""
+def load_situation(
+    portfolio: Portfolio, *, now: datetime, placing: bool = False, confirming: Decision | None = None
+) -> Situation:
+    """Read the portfolio's situation at wall time `now`. OutsideCalendar when its market time has no session table.
+
+    `placing` reads what only an entry asks for: the heartbeat. The decision that is being confirmed (`confirming`) is
+    no further opening intent.
+    """
     at = market_now(portfolio.clock, now)
     try:
         calendar = calendar_around(at)
@@ -101,7 +111,7 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
     revision = latest_revision(portfolio.profile)
     limits = limits_of(numbers_of(revision), ladders_of(revision))
     live = portfolio.clock.kind == "live"
-    vix = (live_vix if live else recorded_vix)(at, index=revision.volatility_index)
+    vix = vix_at(at, clock_kind=portfolio.clock.kind, source=portfolio.quote_source, index=revision.volatility_index)
     oldest = limits.quote_max_age_seconds if live else limits.recorded_quote_max_age_seconds
     spot_max_age = timedelta(seconds=float(oldest))
     spy, spy_source = _spy(portfolio.quote_source, at, spot_max_age)
@@ -120,11 +130,24 @@ def load_situation(portfolio: Portfolio, *, now: datetime) -> Situation:
         spy=spy,
         spy_source=spy_source,
         spot_max_age=spot_max_age,
-        opening_intents=portfolio.decisions.filter(
-            intent="open", decided_at__gt=at - timedelta(seconds=float(limits.opening_intents_window_seconds))
-        ).count(),
+        opening_intents=_opening_intents(portfolio, at, limits, confirming),
         record=_record(portfolio),
+        heartbeat_age_seconds=_heartbeat_age(portfolio, now) if placing else np.nan,
     )
+
+
+def _opening_intents(portfolio: Portfolio, at: datetime, limits: Limits, confirming: Decision | None) -> int:
+    """Entries asked for within the window, refused ones too (A-04). A confirmation is not one more."""
+    since = at - timedelta(seconds=float(limits.opening_intents_window_seconds))
+    asked = portfolio.decisions.filter(intent="open", decided_at__gt=since, inputs__confirms__isnull=True)
+    return asked.exclude(pk=confirming.pk if confirming else None).count()
+
+
+def _heartbeat_age(portfolio: Portfolio, now: datetime) -> float:
+    """Seconds of wall time since the last finished risk check (A-10). One from the future is as far off as its clock:
+    an age under 0 would let a stopped check pass for running."""
+    finished_at = portfolio.heartbeats.filter(scope="risk").values_list("finished_at", flat=True).first()
+    return np.nan if finished_at is None else abs((now - finished_at).total_seconds())
 
 
 def _record(portfolio: Portfolio) -> Record:

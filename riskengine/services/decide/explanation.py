@@ -110,7 +110,7 @@ def _answer(judged: Judged, i: int, explained: dict[str, Any]) -> dict[str, Any]
     equity = judged.situation.account.equity_start_of_day
     price = float(quote.ask) if quote.ask is not None else None
     approved = not code and contracts > 0
-    refusal = {"code": code, "sentence": _refusal(judged, i, code, explained)} if code else None
+    refusal = {"code": code, "sentence": refusal_sentence(judged, i, code, explained)} if code else None
     binding = code if judged.unusable[i] != codes.NONE else explained["binding"]
     return {
         "contracts": contracts if approved else 0,
@@ -129,8 +129,10 @@ def _answer(judged: Judged, i: int, explained: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def _refusal(judged: Judged, i: int, code: str, explained: dict[str, Any]) -> str:
+def refusal_sentence(judged: Judged, i: int, code: str, explained: dict[str, Any]) -> str:
     """The refusal's own sentence, with its measured value and limit."""
+    if judged.reservation is not None and judged.reservation.refusal[i] == codes.INDEX[code]:
+        return judged.reservation.sentence(i)
     if code == "INVALID_INPUT":
         return judged.sizing.checked.sentence(i) or ""
     for verdict in (*explained["blocks"], *explained["gates"]):

@@ -16,6 +16,7 @@ from riskengine.calculators.columns import BoolColumn, FloatColumn, Steps, above
 from riskengine.calculators.rules import CodeColumn, Verdicts
 from riskengine.calculators.sizing import Sizing
 from riskengine.loading.candidates import Candidates, Situation
+from riskengine.services.decide.reservation import Placing, Reservation, reserve
 
 # A quote that fails one of these is no price to size on; what fails another gate is sized and refused.
 UNUSABLE_QUOTE = ("EXPIRED", "STALE_QUOTE", "NO_BID", "CROSSED_QUOTE")
@@ -24,7 +25,8 @@ UNUSABLE_QUOTE = ("EXPIRED", "STALE_QUOTE", "NO_BID", "CROSSED_QUOTE")
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
     """The verdict on each candidate, shape (n,). `refusal` is the code that stands in the way, NONE when approved:
-    an unusable quote before a sizing refusal before the first failed gate."""
+    an unusable quote before a sizing refusal before the reservation's before the first failed gate. `reservation` is
+    None in a preview; else `sizing` is what is left of the size at the worst permitted price."""
 
     situation: Situation
     candidates: Candidates
@@ -37,30 +39,40 @@ class Judged:
     gates: Verdicts
     unusable: CodeColumn
     refusal: CodeColumn
+    reservation: Reservation | None
 
 
-def judge_candidates(situation: Situation, candidates: Candidates, confidence: float, *, placing: bool) -> Judged:
-    """Size and judge every candidate at the same confidence. `placing` adds the gates of an entry to a preview's."""
+def judge_candidates(
+    situation: Situation, candidates: Candidates, confidence: float, *, placing: Placing | None
+) -> Judged:
+    """Size and judge every candidate at the same confidence. `placing` makes an entry of a preview (None): what fits at
+    the worst permitted price, and the gates of AT_PLACEMENT."""
     limits, quotes = situation.limits, candidates.quotes
     n = len(quotes.rows)
     unusable = _unusable(situation, candidates)
     price = np.where(unusable == codes.NONE, quotes.ask, np.nan)
     zero_dte = situation.portfolio.system == SMART_0DTE
     sizing = (_size_0dte if zero_dte else _size_7dte)(situation, candidates, confidence, price)
+    reservation = None
+    if placing is not None:
+        sizing, reservation = reserve(situation, candidates, sizing, placing)
     contracts = sizing.contracts.astype(np.float64)
     tick = quotes.tick(quotes.ask)
     stop = _stop(situation, candidates, sizing)
     regime, factor, slices = _targets(situation, candidates)
     account = _account(situation, candidates, confidence, contracts, sizing)
-    market = _market(situation, candidates, sizing, contracts, tick, stop.stop, slices.threshold[:, 0])
+    market = _market(situation, candidates, sizing, placing, tick, stop.stop, slices.threshold[:, 0])
     verdicts = gates.judge_entry(
         account,
         market,
         limits,
-        gates.entry_gates(situation.portfolio.system, placing=placing),
+        gates.entry_gates(situation.portfolio.system, placing=placing is not None),
         np.ones(n, bool),
     )
-    refusal = np.where(sizing.refusal != codes.NONE, sizing.refusal, verdicts.first_failed())
+    refusal = verdicts.first_failed()
+    for earlier in (reservation.refusal if reservation else None, sizing.refusal, unusable):
+        if earlier is not None:
+            refusal = np.where(earlier != codes.NONE, earlier, refusal)
     return Judged(
         situation=situation,
         candidates=candidates,
@@ -72,7 +84,8 @@ def judge_candidates(situation: Situation, candidates: Candidates, confidence: f
         slices=slices,
         gates=verdicts,
         unusable=unusable,
-        refusal=np.where(unusable != codes.NONE, unusable, refusal),
+        refusal=refusal,
+        reservation=reservation,
     )
 
 
@@ -195,12 +208,13 @@ def _market(
     situation: Situation,
     candidates: Candidates,
     sizing: Sizing,
-    contracts: FloatColumn,
+    placing: Placing | None,
     tick: FloatColumn,
     stop: FloatColumn,
     first_target: FloatColumn,
 ) -> gates.Market:
-    portfolio, quotes, n = situation.portfolio, candidates.quotes, len(contracts)
+    portfolio, quotes, n = situation.portfolio, candidates.quotes, len(tick)
+    asked = placing or Placing()
 
     def each(value: float) -> FloatColumn:
         return np.full(n, value, np.float64)
@@ -211,8 +225,8 @@ def _market(
     return gates.Market(
         active=flag(portfolio.state == State.ACTIVE),
         mode_on=flag(portfolio.mode != Mode.OFF),
-        permitted=flag(True),
-        confirmed=flag(False),
+        permitted=flag(asked.permitted),
+        confirmed=flag(asked.confirmed),
         opening_intents=each(float(situation.opening_intents)),
         cooldown_minutes_left=candidates.cooldown_minutes_left,
         underlying_halted=candidates.underlying_halted,
@@ -231,7 +245,7 @@ def _market(
         quote_max_age_seconds=_max_age(situation, candidates),
         vix_age_seconds=each(situation.vix_age_seconds),
         vix_max_age_seconds=each(float(situation.limits.vix_max_age_seconds)),
-        heartbeat_age_seconds=each(np.nan),
+        heartbeat_age_seconds=each(situation.heartbeat_age_seconds),
         volume=quotes.volume,
         open_interest=quotes.open_interest,
         index_sized=quotes.index_sized(),
@@ -243,7 +257,7 @@ def _market(
         greeks_known=~np.isnan(candidates.priced.greeks.delta * situation.spy * situation.book.delta),
         correlation_known=candidates.correlation_known,
         earnings_possible=candidates.earnings_possible,
-        contracts=contracts,
+        contracts=sizing.contracts.astype(np.float64),
         dollars=sizing.dollars,
         minimum=sizing.minimum,
     )

@@ -27,7 +27,7 @@ def preview_size(*, portfolio: Portfolio, request: SizeRequest, now: datetime) -
     situation = load_situation(portfolio, now=now)
     rows = quoted_contracts([request.contract.pk], source=portfolio.quote_source, now=situation.at)
     confidence = float(request.confidence)
-    judged = judge_candidates(situation, load_candidates(situation, rows), confidence, placing=False)
+    judged = judge_candidates(situation, load_candidates(situation, rows), confidence, placing=None)
     refused = bool(judged.refusal[0] != codes.NONE)
     nearest = _nearest(situation, rows[0], confidence) if refused else None
     return explanation.explain(judged, 0, request=request, nearest=nearest, now=now)
@@ -54,6 +54,6 @@ def _nearest(situation: Situation, wanted: QuotedContract, confidence: float) ->
     nearest = sorted(others, key=distance)[:MAX_ALTERNATIVES]
     if not nearest:
         return None
-    judged = judge_candidates(situation, load_candidates(situation, nearest), confidence, placing=False)
+    judged = judge_candidates(situation, load_candidates(situation, nearest), confidence, placing=None)
     passing = np.flatnonzero((judged.refusal == codes.NONE) & (judged.sizing.contracts > 0))
     return (judged, int(passing[0])) if len(passing) else None
