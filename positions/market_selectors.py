@@ -16,7 +16,8 @@ from django.db.models import Subquery
 
 from positions.market.calendar import REGULAR_OPEN, Calendar, Session, new_york, new_york_date, new_york_instant
 from positions.market.contract_query import ContractQuery, parse_contract_query
-from positions.models import ExchangeSession, Fundamental, UnderlyingBar, VixReading
+from positions.market.feeds.world import SIMULATED
+from positions.models import ClockKind, ExchangeSession, Fundamental, UnderlyingBar, VixReading
 from positions.models.history import ReadingKind
 
 CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=100)
@@ -310,8 +311,18 @@ def recorded_vix(now: datetime, *, index: str = "VIX") -> VixLevel | None:
     return VixLevel(index, close, PREVIOUS_CLOSE, day, new_york_instant(day, VIX_CLOSES))
 
 
-def live_vix(now: datetime, *, index: str = "VIX") -> VixLevel | None:
-    """The last live reading at or before now. Its age is the caller's to judge (120 s)."""
+def live_vix(now: datetime, *, index: str = "VIX", source: str = "") -> VixLevel | None:
+    """The last live reading at or before now, of that source only where one is given. Without one, what was made up
+    does not count. Its age is the caller's to judge (120 s)."""
     rows = VixReading.objects.filter(index=index, kind=ReadingKind.LIVE, read_at__lte=now).order_by("-read_at", "-id")
+    rows = rows.filter(source=source) if source else rows.exclude(source__startswith=SIMULATED)
     row = rows.values_list("close", "session_on", "read_at").first()
     return VixLevel(index, row[0], LIVE_LEVEL, row[1], row[2]) if row else None
+
+
+def vix_at(now: datetime, *, clock_kind: str, source: str, index: str = "VIX") -> VixLevel | None:
+    """The volatility index as a portfolio's market knows it: a live market's last reading, a recorded session's level
+    (A-05), or what the made-up market said that it reads its quotes from."""
+    if clock_kind == ClockKind.RECORDED:
+        return recorded_vix(now, index=index)
+    return live_vix(now, index=index, source=source if clock_kind == ClockKind.SIMULATED else "")

@@ -20,7 +20,7 @@ from positions.market.calendar import Calendar, OutsideCalendar, Session, new_yo
 from positions.market.clock import market_now
 from positions.market.contracts import TICK_TABLES
 from positions.market.ticks import TICK_CHANGES_AT, tick_columns
-from positions.market_selectors import VixLevel, live_vix, recorded_vix
+from positions.market_selectors import VixLevel, vix_at
 from positions.models import EquitySnapshot, Heartbeat, Order, Portfolio, Position, SliceState
 from riskengine.calculators import take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
@@ -96,7 +96,6 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
     books = []
     for portfolio in portfolios:
         pk, revision = portfolio.pk, revisions[portfolio.profile_id]
-        read_vix = live_vix if portfolio.clock.kind == "live" else recorded_vix
         books.append(
             Book(
                 portfolio=portfolio,
@@ -108,7 +107,12 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
                 own_limits=limits,
                 snapshot=snapshots.get(pk),
                 heartbeats={beat.scope: beat for beat in beats.get(pk, [])},
-                vix=read_vix(at[pk], index=revision.volatility_index),
+                vix=vix_at(
+                    at[pk],
+                    clock_kind=portfolio.clock.kind,
+                    source=portfolio.quote_source,
+                    index=revision.volatility_index,
+                ),
                 positions=held.get(pk, []),
                 orders=working.get(pk, []),
                 quotes={contract: quote for (owner, contract), quote in quotes.items() if owner == pk},

@@ -21,8 +21,6 @@ from riskengine.loading.watched import Watched
 SECOND = 1_000_000
 PRICE_PLACES = 4
 NO_PRICE, BROKEN = "NO_PRICE", "EXIT_ERROR"
-# Past every deadline.
-NO_DEADLINE = int(np.iinfo(np.int64).max)
 
 Rows = IntColumn
 
@@ -57,7 +55,7 @@ class Judgement:
     """The book and what is said of it. Until a row is judged it holds, and its stored fields stay as they are.
 
     `sold` and `deferred` are blocks (m, 8) beside `plan`, for the rows `planned`. `errors` is by row:
-    a code and a sentence. `deadline` is the next instant at which the row's verdict may change without a new quote.
+    a code and a sentence.
     """
 
     book: Book
@@ -76,7 +74,6 @@ class Judgement:
     blind: BoolColumn
     target: FloatColumn
     wants_plan: BoolColumn
-    deadline: IntColumn
     reason: npt.NDArray[np.int8]
     contracts: IntColumn
     factor: FloatColumn
@@ -107,7 +104,6 @@ class Judgement:
             blind=no(),
             target=nan(),
             wants_plan=no(),
-            deadline=np.full(n, NO_DEADLINE, np.int64),
             reason=np.full(n, take_profit.HOLD, np.int8),
             contracts=np.zeros(n, np.int64),
             factor=nan(),
@@ -231,7 +227,7 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
             judgement.fail(rows[refused], "INVALID_STOP", "Entry, initial stop and high-water mark do not go together.")
 
     streak = stops.stop_streak(stop, bid, book.confirmed_at, good, book.stop_breaches, book.stop_breached_at, limits)
-    since = _unusable_since(book, market, fresh, expires_today, limits)
+    since = _unusable_since(book, market, fresh, limits)
     unusable_since = np.where(~active, book.unusable_since, np.where(usable, NEVER, since))
     without = np.where(active & ~usable, (market.at - np.where(usable, market.at, since)) / SECOND, np.nan)
     blind = active & ~usable & stops.blind_stop(stop, bid, ask, fresh, without, limits)
@@ -271,14 +267,16 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
     judgement.contracts[rows] = np.where(whole, book.quantity_open, 0)
 
 
-def _unusable_since(
-    book: Book, market: Market, fresh: BoolColumn, expires_today: BoolColumn, limits: Limits
-) -> IntColumn:
+def oldest_usable(book: Book, market: Market, limits: Limits) -> IntColumn:
+    """How long after its confirmation each row's quote is fresh, in microseconds; the ages of `stops.fresh`."""
+    live = np.where(book.days == 0, limits.quote_max_age_expiring_seconds, limits.quote_max_age_seconds)
+    return (np.where(market.recorded, limits.recorded_quote_max_age_seconds, live) * SECOND).astype(np.int64)
+
+
+def _unusable_since(book: Book, market: Market, fresh: BoolColumn, limits: Limits) -> IntColumn:
     """Since when an unusable row has had no usable quote: the stored time, else when this quote became known or, if it
     was sound, too old. It is told by the quote, not by the look, so that a slow check counts the same seconds."""
-    live = np.where(expires_today, limits.quote_max_age_expiring_seconds, limits.quote_max_age_seconds)
-    oldest = np.where(market.recorded, limits.recorded_quote_max_age_seconds, live) * SECOND
-    told = np.where(fresh, book.quoted_at, book.confirmed_at + oldest.astype(np.int64))
+    told = np.where(fresh, book.quoted_at, book.confirmed_at + oldest_usable(book, market, limits))
     begun = np.maximum(market.opens_at, book.entry_at)
     told = np.where(book.confirmed_at < market.opens_at, begun, np.maximum(told, begun))
     stored = np.where(book.unusable_since == NEVER, told, np.maximum(book.unusable_since, market.opens_at))

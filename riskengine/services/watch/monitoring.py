@@ -13,14 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-from django.db import DatabaseError, connection
+from django.db import connection, transaction
 
-from positions.models import CheckScope
+from positions.models import CheckScope, Portfolio, State
+from positions.services.order_changes import limit_lock_waits
+from positions.services.orders import cancel_openings
+from positions.services.portfolio import SYSTEM_NAME, change_state, lock_portfolio
 from positions.services.settlement import settle_expired, start_session
 from riskengine.loading.book import load
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
 from riskengine.services.watch import exits
+from riskengine.services.watch.deadlines import next_deadlines
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +84,12 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     watched, errors = watched_portfolios(now, portfolio_ids)
     result = CheckResult(errors=errors)
     if scope == CheckScope.RISK:
-        watched = _with_sessions_started(watched, now, result)
+        _start_sessions(watched, now, result)
     if not watched:
         return result
     book = load(watched, everything=scope == CheckScope.RISK)
-    judgement = exits.judge_book(book, watched, limits_by_revision(np.unique(book.revision).tolist()))
+    limits = limits_by_revision(np.unique(book.revision).tolist())
+    judgement = exits.judge_book(book, watched, limits)
     written = exits.write(judgement, watched, now=now)
     place_of = dict(zip(book.position.tolist(), book.place.tolist(), strict=True)) if written.errors else {}
     for position, sentence in written.errors.items():
@@ -93,33 +98,62 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     # What awaits an official price or a person is asked for again, but not every second.
     expired = judgement.expired if scope == CheckScope.RISK else judgement.expired & ~book.awaiting
     _settle(watched, np.unique(book.place[expired]).tolist(), now, result)
+    _finish_flattening(watched, now, result)
     judged = [each for each in watched if each.portfolio.pk not in result.errors]
     _beat(judged, scope, now)
     result.portfolios, result.positions, result.orders = len(judged), len(book), written.orders
+    result.next_deadlines = next_deadlines(judgement, watched, limits)
     return result
 
 
-def _with_sessions_started(watched: Sequence[Watched], now: datetime, result: CheckResult) -> list[Watched]:
-    """The first look of a trading date takes the portfolio's snapshot; without one it is not judged as sound."""
+@contextmanager
+def _apart(portfolio: Portfolio, failed: str, result: CheckResult) -> Iterator[None]:
+    """What fails for one portfolio is its error in the result, and stops no other."""
+    try:
+        yield
+    except Exception as error:  # whatever it was: the other portfolios must be watched
+        logger.exception("%s: %s", portfolio, failed)
+        result.errors[portfolio.pk] = f"{failed} {error!s:.300}"
+
+
+def _start_sessions(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
+    """The first look of a trading date takes the portfolio's snapshot."""
     for each in watched:
-        if each.session is None or each.has_snapshot:
-            continue
-        try:
-            start_session(portfolio=each.portfolio, at=each.at, now=now)
-        except (DatabaseError, ValueError, LookupError) as error:
-            logger.exception("%s: its session could not be started.", each.portfolio)
-            result.errors[each.portfolio.pk] = f"The session could not be started: {error!s:.300}"
-    return list(watched)
+        if each.session is not None and not each.has_snapshot:
+            with _apart(each.portfolio, "Its session could not be started.", result):
+                start_session(portfolio=each.portfolio, at=each.at, now=now)
 
 
 def _settle(watched: Sequence[Watched], places: Sequence[int], now: datetime, result: CheckResult) -> None:
     for place in places:
         each = watched[place]
-        try:
+        with _apart(each.portfolio, "What expired could not be settled.", result):
             settle_expired(portfolio=each.portfolio, at=each.at, now=now)
-        except (DatabaseError, ValueError, LookupError) as error:
-            logger.exception("%s: what expired could not be settled.", each.portfolio)
-            result.errors[each.portfolio.pk] = f"What expired could not be settled: {error!s:.300}"
+
+
+def _finish_flattening(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
+    """FLATTENING buys nothing more, and is HALTED once nothing is open and no order can fill (A-02)."""
+    for each in watched:
+        if each.is_flattening:
+            with _apart(each.portfolio, "It could not be halted.", result):
+                _halt_when_flat(each, now)
+
+
+def _halt_when_flat(each: Watched, now: datetime) -> None:
+    portfolio, reason = each.portfolio, "The portfolio is being flattened."
+    cancel_openings(portfolio=portfolio, at=each.at, now=now, reason=reason, actor_name=SYSTEM_NAME)
+    with transaction.atomic():
+        limit_lock_waits()
+        state = lock_portfolio(portfolio.pk).state
+        busy = portfolio.positions.held().exists() or portfolio.orders.live().exists()
+        if state == State.FLATTENING and not busy:
+            change_state(
+                portfolio=portfolio,
+                to_state=State.HALTED,
+                cause="flattened",
+                reason="Everything is closed and no order is working.",
+                market_at=each.at,
+            )
 
 
 def _beat(judged: Sequence[Watched], scope: str, now: datetime) -> None:

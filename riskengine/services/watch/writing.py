@@ -50,7 +50,7 @@ class Writer:
         try:
             with transaction.atomic():
                 placed = self._write(rows)
-        except (DatabaseError, ValueError, ArithmeticError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it was: the exits of the other rows must go on)
             if len(rows) > 1:
                 half = len(rows) // 2
                 self.write(rows[:half])
@@ -212,7 +212,9 @@ class Writer:
         told = PositionEvent.objects.filter(
             position_id__in=by_position, kind=kind, happened_at__gte=earliest
         ).order_by()
-        return {(by_position[position], text) for position, text in told.values_list("position_id", f"after__{key}")}
+        return {
+            (by_position[position], str(text)) for position, text in told.values_list("position_id", f"after__{key}")
+        }
 
     # ---- Orders ----
 
