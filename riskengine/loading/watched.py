@@ -9,7 +9,7 @@ from django.db import connection
 
 from positions.market.calendar import Session, new_york_date
 from positions.market.clock import LIVE, market_now
-from positions.models import Portfolio, State
+from positions.models import MarketClock, Portfolio, State
 
 EXCHANGE = "XNYS"
 
@@ -43,12 +43,9 @@ def watched_portfolios(
 
     Mode and state are no condition: what is held is watched in every one of them (A-02).
     """
-    rows = Portfolio.objects.select_related("clock").order_by("id")
-    if portfolio_ids is not None:
-        rows = rows.filter(pk__in=portfolio_ids)
     times: dict[Portfolio, datetime] = {}
     errors: dict[int, str] = {}
-    for portfolio in rows:
+    for portfolio in _portfolios(portfolio_ids):
         try:
             times[portfolio] = market_now(portfolio.clock, now)
         except (ObjectDoesNotExist, ValueError, OverflowError) as error:
@@ -63,6 +60,29 @@ def watched_portfolios(
             continue
         watched.append(Watched(portfolio, times[portfolio], session, has_snapshot))
     return watched, errors
+
+
+_PORTFOLIO, _CLOCK = ([field.attname for field in model._meta.concrete_fields] for model in (Portfolio, MarketClock))
+_READ_PORTFOLIOS = f"""
+    SELECT {", ".join(f'p."{name}"' for name in _PORTFOLIO)}, {", ".join(f'c."{name}"' for name in _CLOCK)}
+    FROM {Portfolio._meta.db_table} p LEFT JOIN {MarketClock._meta.db_table} c ON c.portfolio_id = p.id
+    WHERE %(ids)s::bigint[] IS NULL OR p.id = ANY(%(ids)s)
+    ORDER BY p.id
+"""  # noqa: S608 (names of tables and columns)
+
+
+def _portfolios(portfolio_ids: Collection[int] | None) -> list[Portfolio]:
+    """With their clocks. Written out: to make this statement up anew cost more than the rest of a quiet look."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_PORTFOLIOS, {"ids": None if portfolio_ids is None else list(portfolio_ids)})
+        rows = cursor.fetchall()
+    found = []
+    for row in rows:
+        portfolio = Portfolio.from_db(connection.alias, _PORTFOLIO, row[: len(_PORTFOLIO)])
+        if row[len(_PORTFOLIO)] is not None:
+            portfolio.clock = MarketClock.from_db(connection.alias, _CLOCK, row[len(_PORTFOLIO) :])
+        found.append(portfolio)
+    return found
 
 
 def _sessions(days: Mapping[int, date]) -> list[tuple[Session | None, bool, date | None, date | None]]:
