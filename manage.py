@@ -8,11 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError, ProgrammingError
 
+BATCH = ["replay"]  # it draws no page
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betsizing.settings")
+    settings = "betsizing.batch_settings" if sys.argv[1:2] == BATCH else "betsizing.settings"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

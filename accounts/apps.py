@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class AccountsConfig(AppConfig):
@@ -9,4 +9,5 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import schema  # noqa: F401 (drf-spectacular registers it on import)
+        if apps.is_installed("drf_spectacular"):
+            from accounts import schema  # noqa: F401 (drf-spectacular registers it on import)
