@@ -7,7 +7,7 @@ from django.db import transaction
 
 from positions import recorded
 from positions.market.feeds.pushed import Problem, PushedFeed
-from positions.market.feeds.simulated import is_simulated
+from positions.market.feeds.world import is_simulated
 from positions.models import ClockKind, Portfolio
 from positions.services.quotes import (
     Stored,
