@@ -74,3 +74,19 @@ class MarketTimeForm(forms.Form):
     """A minute of the recorded day, New York."""
 
     at = forms.TimeField(input_formats=["%H:%M", "%H:%M:%S"])
+
+
+class PlaceForm(forms.Form):
+    """The bet as the button named it. `key` was made with the button: pressed twice it is one entry."""
+
+    contract = ContractField(max_length=32)
+    confidence = DecimalBetween("Confidence", "0", "1")
+    contracts = forms.IntegerField(
+        min_value=1,
+        max_value=1_000_000,
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"), "Say how many contracts: a whole number of at least 1."
+        ),
+    )
+    pace = forms.ChoiceField(choices=[("normal", "normal"), ("fast", "fast"), ("patient", "patient")])
+    key = forms.CharField(min_length=8, max_length=64)

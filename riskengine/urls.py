@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskengine.views import desk, records, ticket
+from riskengine.views import acts, desk, records, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
@@ -10,8 +10,11 @@ urlpatterns = [
     path("desk/live/", desk.live, name="desk-live"),
     path("decisions/", records.decisions, name="decisions"),
     path("decisions/<int:decision_id>/", records.decision, name="decision"),
+    path("decisions/<int:decision_id>/confirm/", acts.confirm, name="confirm"),
     path("orders/", records.orders, name="orders"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/close/", acts.close, name="close"),
+    path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),
     path("portfolios/<slug:slug>/size/answer/", ticket.size_answer, name="size-answer"),

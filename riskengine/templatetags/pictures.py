@@ -123,6 +123,7 @@ TIER_WORDS = {
     "deferred": "carried into the next, sells",
     "cancelled": "cancelled,",
 }
+TARGET_WIDTH = 16.0  # percent of the width
 CROWDED = 13.0  # percent of the width under which two labels would touch
 
 
@@ -188,7 +189,7 @@ def bet_ladder(bet: Mapping[str, Any]) -> Row:
     ends = sorted((entry_at or 0.0, bid_at or 0.0))
     stop_at, target_at = at(bet["stop"]), at(bet["target"])
     drawn = [{**tier, "at": at(tier["price"]), "is_next": tier["number"] == bet["next_tier"]} for tier in tiers]
-    target_text = _label_tiers(drawn, stop_at, target_at, bet)
+    target_text, target_above = _label(drawn, stop_at, target_at, bid_at, bet)
     return {
         "id": bet["id"],
         "start": at(low),
@@ -206,14 +207,19 @@ def bet_ladder(bet: Mapping[str, Any]) -> Row:
         "target": bet["target"],
         "target_at": target_at,
         "target_text": target_text,
+        "target_above": target_above,
         "tiers": drawn,
         "stale": not bet["fresh"],
         "summary": _spoken(bet, drawn),
     }
 
 
-def _label_tiers(tiers: list[Row], stop_at: float | None, target_at: float | None, bet: Mapping[str, Any]) -> str:
-    """Texts under the axis, the next tier's first; one that would touch another is shortened, then left out."""
+def _label(
+    tiers: list[Row], stop_at: float | None, target_at: float | None, bid_at: float | None, bet: Mapping[str, Any]
+) -> tuple[str, bool]:
+    """Texts under the axis, the next tier's first; one that would touch another is shortened, then left out.
+
+    Returns the target's own text, and whether it stands above the axis for want of room."""
     taken = [] if stop_at is None else [(stop_at, stop_at + 16)]
     for tier in sorted(tiers, key=lambda each: (not each["is_next"], each["number"])):
         tier["text"], tier["anchor"], tier["title"] = "", "before" if tier["at"] > 92 else "", _title(tier, bet)
@@ -228,9 +234,12 @@ def _label_tiers(tiers: list[Row], stop_at: float | None, target_at: float | Non
                 tier["text"] = text
                 break
     if target_at is None:
-        return ""
-    free = all(target_at - CROWDED >= end or target_at <= left for left, end in taken)
-    return f"target {wording.price(bet['target'])}" if free else ""
+        return "", False
+    text = f"target {wording.price(bet['target'])}"
+    if all(target_at - TARGET_WIDTH >= end or target_at <= left for left, end in taken):
+        return text, False
+    crowded_above = bid_at is not None and bid_at > target_at - TARGET_WIDTH - CROWDED / 2
+    return ("", False) if crowded_above else (text, True)
 
 
 def _title(tier: Mapping[str, Any], bet: Mapping[str, Any]) -> str:

@@ -26,11 +26,12 @@ def position(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
     """The whole life of a position."""
     now = timezone.now()
     portfolio = portfolio_or_404(request.user, slug)
-    life = life_of(_position(request, portfolio, position_id), portfolio, now=now)
+    life = life_of(position_or_404(request, portfolio, position_id), portfolio, now=now)
     return render(request, "riskengine/position.html", header(request.user, now, portfolio) | {"life": life})
 
 
-def _position(request: HttpRequest, portfolio: Portfolio, position_id: int) -> Position:
+def position_or_404(request: HttpRequest, portfolio: Portfolio, position_id: int) -> Position:
+    """The position, or 404 whether it is missing, in another portfolio or someone else's."""
     try:
         found = position_for(request.user, position_id)
     except Position.DoesNotExist:
@@ -46,13 +47,18 @@ def _position(request: HttpRequest, portfolio: Portfolio, position_id: int) -> P
 def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
     """One decision with everything it was made from."""
     now = timezone.now()
+    found = decision_or_404(request, decision_id)
+    held = Position.objects.filter(decision=found).first()
+    context = {"decision": decision_of(found, now=now), "position_id": held.pk if held else None}
+    return render(request, "riskengine/decision.html", header(request.user, now, found.portfolio) | context)
+
+
+def decision_or_404(request: HttpRequest, decision_id: int) -> Decision:
+    """The decision, or 404 whether it is missing or someone else's."""
     try:
-        found = decision_for(request.user, decision_id)
+        return decision_for(request.user, decision_id)
     except Decision.DoesNotExist:
         raise Http404("There is no such decision, or it is not yours.") from None
-    held = Position.objects.filter(decision=found).first()
-    context = {"decision": decision_of(found), "position_id": held.pk if held else None}
-    return render(request, "riskengine/decision.html", header(request.user, now, found.portfolio) | context)
 
 
 @never_cache
@@ -88,8 +94,12 @@ def orders(request: HttpRequest) -> HttpResponse:
     if chosen:
         intents = intents.filter(portfolio__slug=chosen)
     page = Paginator(intents, ROWS_A_PAGE).get_page(request.GET.get("page"))
-    children = Order.objects.filter(parent__in=[each.pk for each in page]).select_related("contract").order_by("id")
-    context = {"page": page, "orders": orders_of([*page, *children]), "chosen": chosen}
+    children = Order.objects.filter(parent__in=[each.pk for each in page]).order_by("id")
+    context = {
+        "page": page,
+        "orders": orders_of([*page, *children.select_related("contract", "portfolio")]),
+        "chosen": chosen,
+    }
     return render(request, "riskengine/orders.html", _listed(request) | context)
 
 

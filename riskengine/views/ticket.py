@@ -1,5 +1,6 @@
 """The ticket: size a bet."""
 
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from riskengine.services.decide.sizing import preview_size
 from riskengine.views.header import header
 
 UNPROCESSABLE = 422
+KEY_BYTES = 12
 
 
 @never_cache
@@ -47,7 +49,8 @@ def size(request: HttpRequest, slug: str) -> HttpResponse:
 def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
     """The answer alone, for the live page."""
     form = SizeForm(request.GET)
-    context = _answer(portfolio_or_404(request.user, slug), form, timezone.now())
+    portfolio = portfolio_or_404(request.user, slug)
+    context = _answer(portfolio, form, timezone.now()) | {"portfolio": portfolio}
     status = UNPROCESSABLE if context["problems"] else 200
     return render(request, "riskengine/_answer.html", context, status=status)
 
@@ -110,7 +113,15 @@ def _answer(portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, An
     except OutsideCalendar as problem:
         return {"preview": None, "problems": [str(problem)]}
     underlying = asked["contract"].underlying
-    return {"preview": preview, "problems": [], "closes_alias": underlying.closes_alias_label, "underlying": underlying}
+    return {
+        "preview": preview,
+        "problems": [],
+        "closes_alias": underlying.closes_alias_label,
+        "underlying": underlying,
+        "asked_confidence": asked["confidence"],
+        # Made with the button: pressed twice, or sent again by the browser, it is one entry.
+        "place_key": secrets.token_urlsafe(KEY_BYTES) if preview["answer"]["approved"] else "",
+    }
 
 
 def _chain(portfolio: Portfolio, request: HttpRequest, now: datetime) -> dict[str, Any]:

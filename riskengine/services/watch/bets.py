@@ -261,15 +261,26 @@ def _without_a_quote(book: Book, bet: dict[str, Any], since: datetime | None) ->
 
 
 def _next_price(bet: dict[str, Any]) -> str:
+    """What the bid would reach first: the stop under it, the next tier or the target above it."""
+    under = None
+    if bet["stop"] is not None and bet["stop_distance"] is not None:
+        under = f"Stop at {wording.price(bet['stop'])} is {wording.percent(abs(bet['stop_distance']))} away"
+    above, distance = _above(bet)
+    if above is None:
+        return under or "Waits for a price"
+    if under and -bet["stop_distance"] < distance:
+        return f"{under}; {above}"
+    return above
+
+
+def _above(bet: dict[str, Any]) -> tuple[str | None, float]:
     tier = next((each for each in bet["tiers"] if each["number"] == bet["next_tier"]), None)
-    if tier and tier["price"] is not None:
+    if tier and tier["price"] is not None and tier["distance"] is not None:
         at = f"T{tier['number']} at {wording.price(tier['price'])}"
         if tier["reached"]:
-            return f"{at} is reached: the next check sells {tier['contracts']}"
-        return f"{at} is {wording.percent(tier['distance'])} away"
+            return f"{at} is reached: the next check sells {tier['contracts']}", 0.0
+        return f"{at} is {wording.percent(tier['distance'])} away", tier["distance"]
     if bet["target"] is not None and bet["target_distance"] is not None and bet["runner"]:
-        at = f"Runner of {bet['runner']}: target {wording.price(bet['target'])}"
-        return f"{at} is {wording.percent(bet['target_distance'])} away" if bet["target_distance"] > 0 else at
-    if bet["stop"] is not None and bet["stop_distance"] is not None:
-        return f"Stop at {wording.price(bet['stop'])} is {wording.percent(-bet['stop_distance'])} under the bid"
-    return "Waits for a price"
+        at = f"target of the last {bet['runner']} at {wording.price(bet['target'])}"
+        return f"{at} is {wording.percent(max(bet['target_distance'], 0.0))} away", bet["target_distance"]
+    return None, 0.0

@@ -23,7 +23,7 @@ from riskengine.services.watch import bets, story
 from riskengine.services.watch.coming import coming
 from riskengine.services.watch.words import contract_label, short_label
 
-EVENTS_SHOWN = 14
+EVENTS_SHOWN = 10
 COMING_SHOWN = 6
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from positions.desk_selectors import happenings_of
+from positions.market.clock import market_now
 from positions.models import Decision, Fill, Order, OrderIntent, Portfolio, Position
 from riskengine.loading.desk import load_books
 from riskengine.services.decide.inputs import ny
@@ -48,11 +49,13 @@ def life_of(position: Position, portfolio: Portfolio, *, now: datetime) -> dict[
         "stop": None if position.current_stop is None else float(position.current_stop),
         "high_water": float(position.high_water),
         "bet": next((bet for bet in rows if bet["id"] == position.pk), None),
-        "orders": orders_of(Order.objects.filter(position=position).select_related("contract").order_by("id")),
+        "orders": orders_of(
+            Order.objects.filter(position=position).select_related("contract", "portfolio").order_by("id")
+        ),
         "fills": [_fill(fill) for fill in fills],
         "takings": [_taking(each) for each in takings],
         "events": [{**story.tell(row), "about": ""} for row in happenings_of(position.pk)],
-        "decision": None if position.decision is None else decision_of(position.decision),
+        "decision": None if position.decision is None else decision_of(position.decision, now=now),
     }
 
 
@@ -99,6 +102,7 @@ def orders_of(orders: Iterable[Order]) -> list[dict[str, Any]]:
 def _order(order: Order) -> dict[str, Any]:
     return {
         "id": order.pk,
+        "slug": order.portfolio.slug,
         "is_child": order.parent_id is not None,
         "intent": order.get_intent_display(),
         "side": order.side,
@@ -114,6 +118,7 @@ def _order(order: Order) -> dict[str, Any]:
         "reject_reason": order.reject_reason,
         "key": order.client_order_id,
         "position_id": order.position_id,
+        "why": order.reject_reason or (order.verdict or {}).get("sentence", ""),
         "verdict": _plain(order.verdict),
     }
 
@@ -127,7 +132,7 @@ def _plain(values: Any) -> list[tuple[str, str]]:
     ]
 
 
-def decision_of(decision: Decision) -> dict[str, Any]:
+def decision_of(decision: Decision, *, now: datetime) -> dict[str, Any]:
     """A decision as it was stored; `trace` and `gates` are None where they were not stored in the shape pages show."""
     trace = decision.trace if isinstance(decision.trace, dict) and decision.trace.get("steps") else None
     gates = decision.gates if isinstance(decision.gates, list) and decision.gates else None
@@ -143,9 +148,17 @@ def decision_of(decision: Decision) -> dict[str, Any]:
         "minimum": None if decision.min_size_dollars is None else float(decision.min_size_dollars),
         "multiplier": None if decision.scale_multiplier is None else float(decision.scale_multiplier),
         "expires_at": ny(decision.expires_at),
+        "waits": _waits(decision, now),
         "engine": decision.engine_version,
         "key": decision.idempotency_key,
     }
+
+
+def _waits(decision: Decision, now: datetime) -> bool:
+    """Whether it is approved, has no order, and can still be confirmed."""
+    if not decision.approved or "confirms" in decision.inputs or decision.orders.exists():
+        return False
+    return market_now(decision.portfolio.clock, now) <= decision.expires_at
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:

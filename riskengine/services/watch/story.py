@@ -10,7 +10,7 @@ from riskengine.calculators import wording
 from riskengine.services.decide.inputs import ny
 
 INTENTS = dict(OrderIntent.choices)
-STATES = dict(State.choices)
+CAUSES = {"settled": "settlement", "expired": "expiration", "manual_close": "a person"}
 
 
 def tell(row: Happening) -> dict[str, Any]:
@@ -60,7 +60,8 @@ def _position(row: Happening) -> tuple[str, str]:
         return teller(before, after, detail)
     if row.kind.endswith("_ordered"):
         intent = row.kind.removesuffix("_ordered")
-        return f"{INTENTS.get(intent, intent)}: {_contracts(after)} ordered sold", "wait"
+        because = f" {detail['sentence']}" if detail.get("sentence") else ""
+        return f"{INTENTS.get(intent, intent)}: {_contracts(after)} ordered sold.{because}", "wait"
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in after.items() if _is_plain(value))
     return f"{row.kind.replace('_', ' ').capitalize()}{f': {told}' if told else ''}", ""
 
@@ -104,7 +105,23 @@ def _stop_raised(before: Mapping[str, Any], after: Mapping[str, Any], __: Any) -
 def _closed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     cause, realised = str(after.get("cause", "")), _number(after.get("realised"))
     tone = "" if not realised else "gain" if realised > 0 else "loss"
-    return f"Closed ({INTENTS.get(cause, cause).lower() or 'cause not known'}): {_money(realised)} realised", tone
+    return f"Closed by {CAUSES.get(cause) or INTENTS.get(cause, 'a cause not known').lower()}: {_money(realised)}", tone
+
+
+def _slice_deferred(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Tier {after.get('number', '?')} reached, too small to sell: carried into the next", ""
+
+
+def _exit_error(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return str(after.get("sentence") or "An exit could not be judged; the stored stop stands"), "alarm"
+
+
+def _late(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"{after.get('minutes', '?')} minutes to the close and {_contracts(after)} still not sold", "alarm"
+
+
+def _settlement_needed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Expired, and a person must act: {after.get('why') or 'no reason recorded'}", "alarm"
 
 
 def _first(values: Mapping[str, Any], *names: str) -> Any:
@@ -119,6 +136,10 @@ _POSITION = {
     "slice_filled": _slice_filled,
     "stop_raised": _stop_raised,
     "closed": _closed,
+    "slice_deferred": _slice_deferred,
+    "exit_error": _exit_error,
+    "forced_close_late": _late,
+    "settlement_needed": _settlement_needed,
 }
 
 

@@ -81,13 +81,31 @@ function pick(symbol) {
   ask();
 }
 
+/* Fewer contracts may be placed than the answer says: the button names what it will place. */
+function nameFewer(field) {
+  const button = field.form.querySelector("button");
+  const count = Number(field.value);
+  const most = Number(button.dataset.contracts);
+  button.disabled = !Number.isInteger(count) || count < 1 || count > most;
+  if (button.disabled) return;
+  const share = (Number(button.dataset.share) / most) * count * 100;
+  button.textContent = `Place ${count.toLocaleString("en-US")} contract${count === 1 ? "" : "s"}, ${share.toFixed(1)}% of this account`;
+}
+
+function offerFewer() {
+  for (const label of answer.querySelectorAll(".place .fewer")) label.hidden = false;
+}
+
 function wire() {
+  offerFewer();
+  answer.addEventListener("shown", offerFewer);
   document.documentElement.classList.add("is-live");
   slider.disabled = false;
   if (confidence.value) slider.value = confidence.value;
 
   document.addEventListener("input", (event) => {
     const field = event.target;
+    if (field.matches?.(".place input[name=contracts]")) return nameFewer(field);
     if (field === slider) confidence.value = Number(slider.value).toFixed(2);
     if (field === confidence && confidence.value !== "" && Number.isFinite(Number(confidence.value))) slider.value = confidence.value;
     if (field.name === "q" || field.name === "expiration") {
@@ -122,6 +140,7 @@ function wire() {
   setInterval(() => {
     const stands = clock && !Number(clock.dataset.speed);
     if (document.hidden || stands || answer.hasAttribute("aria-busy")) return;
+    if (document.activeElement?.closest?.(".place input, .place select")) return; // somebody is choosing there
     if (picked.value) ask();
     list();
   }, REFRESH_MS);
