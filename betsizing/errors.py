@@ -70,3 +70,13 @@ class Unprocessable(APIException):
 
     def __init__(self, code: str, message: str, field: str = "") -> None:
         super().__init__({field or "non_field_errors": [ErrorDetail(message, code)]})
+
+
+class Busy(APIException):
+    """Somebody else is changing the same thing: nothing was done, the request may be sent again as it is. 409."""
+
+    status_code = 409
+    default_code = "busy"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)

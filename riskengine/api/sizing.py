@@ -2,7 +2,6 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from django.urls import path
 from django.utils import timezone
@@ -18,8 +17,7 @@ from betsizing.errors import ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
-from positions.market.symbols import parse
-from positions.models import OptionContract
+from riskengine.api.field import ContractField, StrictDecimalField, StrictSerializer
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.explanation import unusable
 from riskengine.services.decide.request import SizeRequest
@@ -28,22 +26,8 @@ from riskengine.services.decide.sizing import preview_size
 LEAST_PAYOFF, MOST_PAYOFF = Decimal("0.01"), Decimal(100)  # as on the page
 
 
-class StrictDecimalField(serializers.DecimalField):
-    """A decimal number or string. DRF alone would read true as 1 from a form and 1e400 as a number."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=None, decimal_places=None, **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, bool) or not isinstance(data, int | float | str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class PreviewRequestSerializer(serializers.Serializer):
-    contract = serializers.CharField(
-        max_length=40, help_text="OCC symbol, 21-character or compact: SPXW210104P03800000."
-    )
+class PreviewRequestSerializer(StrictSerializer):
+    contract = ContractField()
     confidence = StrictDecimalField(min_value=0, max_value=1, help_text="0 to 1; half-up to 6 places.")
     win_probability = StrictDecimalField(
         min_value=0, max_value=1, required=False, allow_null=True, help_text="Your own odds, for Kelly."
@@ -55,29 +39,6 @@ class PreviewRequestSerializer(serializers.Serializer):
         allow_null=True,
         help_text="Gained per dollar bet when right.",
     )
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            unknown = sorted(map(str, set(data) - set(self.fields)))
-            if unknown:
-                known = ", ".join(self.fields)
-                raise serializers.ValidationError(
-                    {unknown[0]: [serializers.ErrorDetail(f"Not a field here: {known}.", "unknown_field")]}
-                )
-        return super().to_internal_value(data)
-
-    def validate_contract(self, text: str) -> OptionContract:
-        try:
-            symbol = parse(text)
-        except ValueError as problem:
-            raise serializers.ValidationError(str(problem), code="not_an_occ_symbol") from problem
-        contract = OptionContract.objects.filter(occ_symbol=str(symbol)).first()
-        if contract is None:
-            raise serializers.ValidationError(
-                f"{symbol} is not among the contracts on record. Search for one with …/contracts/?q=.",
-                code="unknown_contract",
-            )
-        return contract
 
 
 @extend_schema(

@@ -17,6 +17,7 @@ from django.db import OperationalError, transaction
 
 from accounts.models import User
 from positions.brokers.ladder import PRESETS
+from positions.market.clock import market_now
 from positions.market_selectors import QuotedContract, quoted_contracts
 from positions.models import Decision, DecisionIntent, Direction, Mode, OptionContract, Order, Portfolio
 from positions.services.order_changes import limit_lock_waits
@@ -170,6 +171,16 @@ def locked_portfolio(portfolio_id: int) -> Iterator[Portfolio]:
 def opening_of(decision: Decision) -> Order | None:
     """The intent that the decision became."""
     return decision.orders.openings().order_by("id").first()
+
+
+def awaits_confirmation(decision: Decision, now: datetime) -> bool:
+    """Whether a person can still let it through: approved, without an order, not confirmed yet, within its time."""
+    if not decision.approved or "confirms" in decision.inputs or opening_of(decision) is not None:
+        return False
+    portfolio = decision.portfolio
+    if market_now(portfolio.clock, now) > decision.expires_at:
+        return False
+    return not portfolio.decisions.filter(idempotency_key=f"{CONFIRMS}{decision.pk}").exists()
 
 
 def _stored(portfolio: Portfolio, key: str) -> Decision | None:

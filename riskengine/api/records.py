@@ -1,0 +1,280 @@
+"""What was decided, ordered and held, over the API: the latest first, in pages by cursor. Decimals are strings."""
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from django.http import Http404
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import generics, serializers
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from betsizing.errors import ErrorsSerializer
+from positions.access import portfolio_or_404
+from positions.models import Decision, ExitSlice, Order, Portfolio, Position
+from positions.selectors import decisions
+from riskengine.services.decide.entries import awaits_confirmation, opening_of
+
+NOT_THERE = {404: ErrorsSerializer}
+
+
+class LatestFirst(CursorPagination):
+    """50 a page, 200 at the most. Follow `next`: a row that is added meanwhile moves no other to another page."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+    ordering = "-id"
+
+
+# ---- Shapes ----
+
+
+class RefusalSerializer(serializers.Serializer):
+    code = serializers.CharField(help_text="Stable: branch on it.")
+    sentence = serializers.CharField(help_text="With the measured value and the limit.")
+
+
+class OrderSerializer(serializers.ModelSerializer):
+    contract = serializers.CharField(source="contract.occ_symbol", read_only=True, help_text="OCC symbol.")
+
+    class Meta:
+        model = Order
+        fields = (
+            "id",
+            "client_order_id",
+            "contract",
+            "intent",
+            "side",
+            "status",
+            "quantity",
+            "filled_quantity",
+            "limit_price",
+            "worst_price",
+            "pace",
+            "decision",
+            "position",
+            "reject_reason",
+            "created_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+
+class DecisionSerializer(serializers.ModelSerializer):
+    contract = serializers.CharField(source="contract.occ_symbol", read_only=True, help_text="OCC symbol.")
+    refusal = serializers.SerializerMethodField(help_text="Null when approved.")
+
+    class Meta:
+        model = Decision
+        fields: tuple[str, ...] = (
+            "id",
+            "contract",
+            "direction",
+            "confidence",
+            "approved",
+            "refusal",
+            "contracts",
+            "dollars",
+            "limit_price",
+            "indicative_contracts",
+            "min_size_dollars",
+            "scale_multiplier",
+            "requested_by_name",
+            "decided_at",
+            "expires_at",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(RefusalSerializer(allow_null=True))
+    def get_refusal(self, decision: Decision) -> dict[str, str] | None:
+        if decision.approved:
+            return None
+        return {"code": decision.refusal_code, "sentence": decision.refusal_sentence}
+
+
+class DecisionDetailSerializer(DecisionSerializer):
+    """With all that it was made from, as it was stored."""
+
+    revision = serializers.IntegerField(source="revision.number", read_only=True, help_text="Of the parameters.")
+
+    class Meta(DecisionSerializer.Meta):
+        fields = (
+            *DecisionSerializer.Meta.fields,
+            "idempotency_key",
+            "revision",
+            "engine_version",
+            "gates",
+            "trace",
+            "inputs",
+            "warnings",
+        )
+        read_only_fields = fields
+
+
+class AuthorisedSerializer(DecisionDetailSerializer):
+    """A decision with its order."""
+
+    order = serializers.SerializerMethodField(help_text="Null where it was refused, or waits.")
+    waits_for_confirmation = serializers.SerializerMethodField(help_text="Approved, and a person must confirm it.")
+
+    class Meta(DecisionDetailSerializer.Meta):
+        fields = (*DecisionDetailSerializer.Meta.fields, "order", "waits_for_confirmation")
+        read_only_fields = fields
+
+    @extend_schema_field(OrderSerializer(allow_null=True))
+    def get_order(self, decision: Decision) -> Any:
+        order = opening_of(decision)
+        return None if order is None else OrderSerializer(order).data
+
+    def get_waits_for_confirmation(self, decision: Decision) -> bool:
+        return awaits_confirmation(decision, timezone.now())
+
+
+class SliceSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ExitSlice
+        fields = (
+            "number",
+            "threshold",
+            "cumulative_share_ten_thousandths",
+            "state",
+            "contracts_pending",
+            "contracts_filled",
+            "changed_at",
+        )
+        read_only_fields = fields
+
+
+class PositionSerializer(serializers.ModelSerializer):
+    contract = serializers.CharField(source="contract.occ_symbol", read_only=True, help_text="OCC symbol.")
+    slices = SliceSerializer(many=True, read_only=True, help_text="Planned partial exits, the nearest first.")
+
+    class Meta:
+        model = Position
+        fields = (
+            "id",
+            "contract",
+            "decision",
+            "origin",
+            "status",
+            "regime",
+            "quantity_opened",
+            "quantity_open",
+            "average_entry_price",
+            "entry_cost",
+            "exit_proceeds",
+            "fees",
+            "realised_pnl",
+            "initial_stop",
+            "current_stop",
+            "high_water",
+            "entry_at",
+            "closed_at",
+            "close_cause",
+            "version",
+            "slices",
+        )
+        read_only_fields = fields
+
+
+# ---- Lists ----
+
+
+class _OfPortfolio(generics.ListAPIView):
+    pagination_class = LatestFirst
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):  # the schema asks for the model without a portfolio
+            return self.queryset
+        return self.rows(portfolio_or_404(self.request.user, self.kwargs["slug"]))
+
+    def rows(self, portfolio: Portfolio) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+@extend_schema(responses={200: DecisionSerializer(many=True), **NOT_THERE})
+class Decisions(_OfPortfolio):
+    """Every entry that was asked for, approved or refused, the latest first."""
+
+    serializer_class = DecisionSerializer
+    queryset = Decision.objects.none()
+    filterset_fields = ("approved", "refusal_code")
+
+    def rows(self, portfolio: Portfolio) -> QuerySet[Decision]:
+        return decisions(portfolio)
+
+
+@extend_schema(responses={200: OrderSerializer(many=True), **NOT_THERE})
+class Orders(_OfPortfolio):
+    """Orders by intent, the latest first: what was to be bought or sold, not each price that was sent for it."""
+
+    serializer_class = OrderSerializer
+    queryset = Order.objects.none()
+    filterset_fields = ("status", "intent", "position", "decision")
+
+    def rows(self, portfolio: Portfolio) -> QuerySet[Order]:
+        return Order.objects.filter(portfolio=portfolio, parent__isnull=True).select_related("contract")
+
+
+@extend_schema(responses={200: PositionSerializer(many=True), **NOT_THERE})
+class Positions(_OfPortfolio):
+    """Positions with their slices, the latest first. `status=open` for those with contracts left."""
+
+    serializer_class = PositionSerializer
+    queryset = Position.objects.none()
+    filterset_fields = ("status",)
+
+    def rows(self, portfolio: Portfolio) -> QuerySet[Position]:
+        slices = Prefetch("slices", ExitSlice.objects.order_by("number"))
+        return Position.objects.filter(portfolio=portfolio).select_related("contract").prefetch_related(slices)
+
+
+class DecisionDetail(generics.GenericAPIView):
+    """One decision with every gate, the trace, its inputs and its order: what it was made from, as it was stored."""
+
+    serializer_class = AuthorisedSerializer
+
+    @extend_schema(operation_id="decision_retrieve", responses={200: AuthorisedSerializer, **NOT_THERE})
+    def get(self, request: Request, slug: str, decision_id: int) -> Response:
+        decision = decision_or_404(portfolio_or_404(request.user, slug), decision_id)
+        return Response(AuthorisedSerializer(decision).data)
+
+
+class PositionDetail(generics.GenericAPIView):
+    """One position with its slices."""
+
+    serializer_class = PositionSerializer
+
+    @extend_schema(operation_id="position_retrieve", responses={200: PositionSerializer, **NOT_THERE})
+    def get(self, request: Request, slug: str, position_id: int) -> Response:
+        return Response(PositionSerializer(position_or_404(portfolio_or_404(request.user, slug), position_id)).data)
+
+
+def decision_or_404(portfolio: Portfolio, decision_id: int) -> Decision:
+    found = (
+        portfolio.decisions.select_related("contract", "revision", "portfolio__clock").filter(pk=decision_id).first()
+    )
+    if found is None:
+        raise Http404("There is no such decision, or it is not yours.")
+    return found
+
+
+def position_or_404(portfolio: Portfolio, position_id: int) -> Position:
+    slices = Prefetch("slices", ExitSlice.objects.order_by("number"))
+    found = portfolio.positions.select_related("contract").prefetch_related(slices).filter(pk=position_id).first()
+    if found is None:
+        raise Http404("There is no such position, or it is not yours.")
+    return found
+
+
+urlpatterns = [
+    path("portfolios/<slug:slug>/decisions/", Decisions.as_view(), name="api-decisions"),
+    path("portfolios/<slug:slug>/decisions/<int:decision_id>/", DecisionDetail.as_view(), name="api-decision"),
+    path("portfolios/<slug:slug>/orders/", Orders.as_view(), name="api-orders"),
+    path("portfolios/<slug:slug>/positions/", Positions.as_view(), name="api-positions"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/", PositionDetail.as_view(), name="api-position"),
+]
