@@ -1,9 +1,9 @@
-"""The demo: two portfolios in recorded markets, made when a database has no portfolio yet.
+"""The demo: two portfolios that trade, made when a database has no portfolio yet.
 
-Smart-0DTE starts with $60,000 on 2021-01-04 in SPXW options that expire that day; Mag7-7DTE starts with $100,000 on
-2015-12-24, a half-day, in GOOG weeklies of the 31st. Quotes, trades, open interest, closes and VIX are recordings;
-fundamentals are illustrative and labelled. What a recording lacks is either refused, as in life, or waived by a
-parameter whose revision says so.
+Smart-0DTE starts with $60,000 on the recorded 2021-01-04 in SPXW options that expire that day; Mag7-7DTE starts with
+$100,000 in weeklies of the seven stocks on a market that is made up and says so (`demo_market`). Quotes, trades, open
+interest, closes and VIX of the recordings are real; fundamentals and earnings dates are illustrative and labelled. What
+a recording lacks is either refused, as in life, or waived by a parameter whose revision says so.
 """
 
 import secrets
@@ -23,20 +23,22 @@ from accounts.models import RiskProfile, System, User
 from accounts.services import RISK_MANAGERS, create_profile, ensure_groups, revise_profile
 from positions import recorded
 from positions.market.calendar import new_york_date, new_york_instant
-from positions.models import EarningsDate, EarningsTiming, Instrument, Mode, Portfolio
+from positions.market_selectors import exchange_calendar
+from positions.models import ClockKind, EarningsDate, EarningsTiming, Instrument, MarketClock, Mode, Portfolio
+from positions.services import demo_market
 from positions.services.imports import index, options, underlying
 from positions.services.imports.run import ImportReport, Kind, import_file
 from positions.services.imports.sessions import Sessions, read_overrides
 from positions.services.portfolio import ClockSetting, create_portfolio
+from positions.services.recording import set_market_time
+from positions.services.simulated import publish_simulated
 
 USERNAME = "demo"
 DEMO_LOCK = 0x64656D6F  # any number of our own: of several first starts at once, one makes the demo
-# Where each recording starts: minutes in which one of its contracts passes every gate, so that a newcomer sees both an
-# approved bet and refused ones. The weeklies of 2015-12-31 are recorded on 2015-12-24 only.
-STARTS_AT = {
-    SMART_0DTE: new_york_instant(date(2021, 1, 4), time(10, 8)),
-    MAG7_7DTE: new_york_instant(date(2015, 12, 24), time(9, 38)),
-}
+# A little before three minutes in which a contract passes every gate and then runs through its targets: a newcomer sees
+# what the product does. At twice the speed of life, because the recording has one quote a minute.
+STARTS_AT = {SMART_0DTE: new_york_instant(date(2021, 1, 4), time(9, 48, 30))}
+RECORDED_SPEED = Decimal(2)
 CLOSES_ALIAS_LABEL = "closes of GOOGL (class A) read for GOOG (class C)"
 
 
@@ -92,6 +94,8 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
     alias_goog_closes()
     record_goog_earnings()
     zero, seven = create_profiles(now)
+    world = demo_market.world(exchange_calendar(), now)
+    demo_market.record_figures(world)
     portfolios = (
         create_portfolio(
             owner=user,
@@ -115,12 +119,25 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
             cash=Decimal(100_000),
             mode=Mode.PAPER,
             now=now,
-            clock=_recorded_clock(MAG7_7DTE, time(13), "GOOG weeklies"),
-            quote_source=recorded.OPTIONS_SOURCE,
+            clock=demo_market.clock(world),
+            quote_source=world.source,
             is_demo=True,
         ),
     )
+    publish_simulated(now=now)
+    with connection.cursor() as cursor:  # what is new would be read through the wrong index until it is counted
+        cursor.execute("ANALYZE positions_optionquote, positions_optiontradebar, positions_underlyingbar")
     return Demo(user.get_username(), password, portfolios, rows)
+
+
+@transaction.atomic
+def start_markets(*, now: datetime) -> None:
+    """Set both markets to their start at this wall time: making the demo takes seconds that nobody saw pass."""
+    for portfolio in Portfolio.objects.filter(is_demo=True).select_related("clock").order_by("pk"):
+        if portfolio.slug in STARTS_AT:
+            set_market_time(portfolio=portfolio, to=STARTS_AT[portfolio.slug], now=now)
+        else:
+            MarketClock.objects.filter(portfolio=portfolio, kind=ClockKind.SIMULATED).update(wall_started_at=now)
 
 
 def import_recordings(recordings: Iterable[Recording]) -> list[ImportReport]:
@@ -195,5 +212,6 @@ def _recorded_clock(system: str, closes: time, what: str) -> ClockSetting:
         kind="recorded",
         market_started_at=starts_at,
         market_ends_at=new_york_instant(day, closes),
-        label=f"Demo: recorded market of {day} ({what})",
+        speed=RECORDED_SPEED,
+        label=f"Demo: recorded market of {day} ({what}), at {RECORDED_SPEED} times its speed",
     )

@@ -5,13 +5,13 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from positions.services.demo import DemoRefused, load_demo
+from positions.services.demo import DemoRefused, load_demo, start_markets
 
 
 class Command(BaseCommand):
     help = (
-        "Make the demo when there is no portfolio yet: two portfolios in recorded markets, and a user whose password "
-        "is printed once (or taken from BETSIZING_DEMO_PASSWORD)."
+        "Make the demo when there is no portfolio yet: a portfolio in a recorded and one in a simulated market, "
+        "and a user whose password is printed once (or taken from BETSIZING_DEMO_PASSWORD)."
     )
 
     def handle(self, *args: object, **options: Any) -> None:
@@ -25,6 +25,7 @@ class Command(BaseCommand):
         if demo is None:
             self.stdout.write("There is a portfolio already: no demo was made.")
             return
+        start_markets(now=timezone.now())
         self.stdout.write(f"Demo: {len(demo.portfolios)} portfolios, {demo.rows_imported:,} rows of recorded markets.")
         for portfolio in demo.portfolios:
             self.stdout.write(f"  {portfolio.name}: ${portfolio.cash:,.0f}. {portfolio.clock.label}.")

@@ -1,0 +1,129 @@
+"""Signals of the demo's own: made up and labelled, so that a newcomer sees entries, slices and stops at work.
+
+Each is placed once, through the same door as any entry and past the same gates, when its market time has come. One
+whose time has gone by (the product was not running) is left out: a signal is about a moment. Only in demo portfolios on
+paper.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from accounts.defaults import MAG7_7DTE, SMART_0DTE
+from positions.market.calendar import new_york_date, new_york_instant
+from positions.market.clock import market_now
+from positions.market.feeds.world import World
+from positions.market_selectors import option_chain, underlying_prices
+from positions.models import Decision, Instrument, Mode, OptionContract, Portfolio
+from positions.selectors import heartbeat_of
+from riskengine.services.decide.entries import Authorised, EntryRequest, PortfolioBusy, authorise_entry
+
+ACTOR = "demo signal (made up)"
+HEARD = timedelta(seconds=60)  # a heartbeat this young lets an entry through (A-10)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Buy a contract in a stretch of the market's day, New York. `contract` is an OCC symbol; or the option of
+    `underlying` nearest to the money that expires in `days`."""
+
+    name: str
+    starts: time
+    ends: time
+    confidence: Decimal
+    right: str
+    underlying: str
+    strike: Decimal | None = None
+    days: int = 0
+    pace: str = "fast"
+
+
+CONFIDENCE = Decimal("0.66")
+
+SIGNALS: Mapping[str, tuple[Signal, ...]] = {
+    SMART_0DTE: (
+        Signal("0949", time(9, 49, 2), time(9, 50, 45), CONFIDENCE, "P", "SPX", Decimal(3800)),
+        Signal("1016", time(10, 16, 5), time(10, 16, 45), CONFIDENCE, "C", "SPX", Decimal(3700)),
+        Signal("1125", time(11, 25, 5), time(11, 25, 45), CONFIDENCE, "C", "SPX", Decimal(3700)),
+        Signal("1153", time(11, 53, 5), time(11, 53, 45), CONFIDENCE, "P", "SPX", Decimal(3700)),
+        Signal("1209", time(12, 9, 5), time(12, 9, 45), CONFIDENCE, "P", "SPX", Decimal(3700)),
+    ),
+    MAG7_7DTE: (
+        Signal("1000", time(10, 0, 5), time(10, 1, 10), CONFIDENCE, "C", "META", days=7),
+        Signal("1006", time(10, 6), time(10, 20), CONFIDENCE, "C", "AAPL", days=7),
+        Signal("1130", time(11, 30), time(12), CONFIDENCE, "P", "TSLA", days=7),
+        Signal("1400", time(14), time(14, 30), CONFIDENCE, "C", "MSFT", days=7),
+    ),
+}
+
+
+def place_demo_signals(*, now: datetime) -> list[Authorised]:
+    """Place what is due at wall time `now` in the demo's portfolios; what was decided. Each signal at most once.
+
+    Waits for a finished check (a refusal for want of one would use the signal up) and for a busy portfolio.
+    """
+    demos = Portfolio.objects.filter(is_demo=True, mode=Mode.PAPER, state="ACTIVE", slug__in=SIGNALS)
+    placed = []
+    for portfolio in demos.select_related("clock", "profile").order_by("pk"):
+        at = market_now(portfolio.clock, now)
+        day = _first_day(portfolio)
+        due = [signal for signal in SIGNALS[portfolio.slug] if _is_due(signal, day, at)]
+        if not due or not _is_heard(portfolio, now):
+            continue
+        keys = {_key(day, signal): signal for signal in due}
+        known = Decision.objects.filter(portfolio=portfolio, idempotency_key__in=keys)
+        for key in sorted(set(keys) - set(known.values_list("idempotency_key", flat=True))):
+            decided = _place(portfolio, keys[key], key, at=at, now=now)
+            placed += [decided] if decided else []
+    return placed
+
+
+def _first_day(portfolio: Portfolio) -> date:
+    """The day the signals are about: a made-up market's first, a recording's own."""
+    world = World.of(portfolio.quote_source)
+    return world.first_day if world else new_york_date(portfolio.clock.market_started_at)
+
+
+def _is_due(signal: Signal, day: date, at: datetime) -> bool:
+    return new_york_instant(day, signal.starts) <= at < new_york_instant(day, signal.ends)
+
+
+def _is_heard(portfolio: Portfolio, now: datetime) -> bool:
+    heartbeat = heartbeat_of(portfolio)
+    return heartbeat is not None and now - heartbeat.finished_at <= HEARD
+
+
+def _key(day: date, signal: Signal) -> str:
+    return f"demo signal {day} {signal.name}"
+
+
+def _place(portfolio: Portfolio, signal: Signal, key: str, *, at: datetime, now: datetime) -> Authorised | None:
+    contract = _contract(portfolio, signal, at)
+    if contract is None:
+        return None
+    request = EntryRequest(contract, signal.confidence, pace=signal.pace)
+    try:
+        return authorise_entry(
+            portfolio=portfolio, request=request, now=now, actor=None, actor_name=ACTOR, idempotency_key=key
+        )
+    except PortfolioBusy:
+        return None
+
+
+def _contract(portfolio: Portfolio, signal: Signal, at: datetime) -> OptionContract | None:
+    """The contract a signal is about, as far as it is quoted by now: of equally near strikes the lower one."""
+    expires_on = new_york_date(at) + timedelta(days=signal.days)
+    chain = option_chain(signal.underlying, expires_on, source=portfolio.quote_source, now=at)
+    strike = signal.strike or _price(signal.underlying, portfolio.quote_source, at)
+    listed = [row for row in chain if row.right == signal.right]
+    if not listed or strike is None:
+        return None
+    nearest = min(listed, key=lambda row: (abs(row.strike - strike), row.strike, row.occ_symbol))
+    return OptionContract.objects.get(pk=nearest.contract_id)
+
+
+def _price(symbol: str, source: str, at: datetime) -> Decimal | None:
+    instrument = Instrument.objects.get(symbol=symbol)
+    found = underlying_prices([instrument.pk], source=source, now=at).get(instrument.pk)
+    return found.price if found else None
