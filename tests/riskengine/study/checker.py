@@ -296,18 +296,22 @@ def _cash_problems(report: dict[str, Any]) -> list[str]:
 def _bet_problems(report: dict[str, Any], bet: Bet, quotes: list[Quote], system: str, day: date) -> list[str]:
     name, closes = bet.contract, close_of(day)
     equity = Decimal(str(report["end"]["start"]))
-    orders = [row for row in report["orders"] if row["contract"] == name and row["side"] == "sell"]
-    orders = [row for row in orders if datetime.fromisoformat(row["at"]) >= bet.entered_at]
+    sold_out = sum(count for _, count, _ in bet.sold) == bet.quantity
+    ended_at = bet.sold[-1][0] if sold_out else closes
+
+    def its(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+        mine = [row for row in rows if row["contract"] == name]
+        return [row for row in mine if bet.entered_at <= datetime.fromisoformat(row[key]) <= ended_at]
+
+    orders = [row for row in its(report["orders"], "at") if row["side"] == "sell"]
     forced = closes - timedelta(minutes=15) if bet.expires_on == day else closes
     targets = [datetime.fromisoformat(row["at"]) for row in orders if row["intent"] == "target"]
     done = [datetime.fromisoformat(row["at"]) for row in orders if row["intent"] in URGENT]
-    sold_out = sum(count for _, count, _ in bet.sold) == bet.quantity
     # What was sold at an instant was judged at it; what is closed by force at one is judged no more.
     until = min([forced, *([bet.sold[-1][0] + timedelta(microseconds=1)] if sold_out else [])])
     rules = expected(bet, quotes, system, day, equity, until)
     found = []
-    stops = [datetime.fromisoformat(row["at"]) for row in report["stops"] if row["contract"] == name]
-    stops = [at for at in stops if at >= bet.entered_at]
+    stops = [datetime.fromisoformat(row["at"]) for row in its(report["stops"], "at")]
     if rules.stop_at and not any(rules.stop_at <= at <= rules.stop_at + BAR for at in stops) and not targets:
         found.append(f"{name}: the stop {rules.stop_price} is reached at {rules.stop_at} ({rules.why}), not {stops}")
     if stops and not rules.stop_at:
@@ -319,9 +323,8 @@ def _bet_problems(report: dict[str, Any], bet: Bet, quotes: list[Quote], system:
     if bet.expires_on == day and not rules.stop_at and forced not in done and until == forced:
         found.append(f"{name}: it was to be closed at {forced}, its orders are of {done}")
     first: dict[int, dict[str, Any]] = {}
-    for row in report["slices"]:
-        if row["contract"] == name and datetime.fromisoformat(row["triggered_at"]) >= bet.entered_at:
-            first.setdefault(row["tier"], row)
+    for row in its(report["slices"], "triggered_at"):
+        first.setdefault(row["tier"], row)
     return found + _slice_problems(bet, first, rules, quotes, done)
 
 
