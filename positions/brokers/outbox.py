@@ -73,6 +73,18 @@ class Delivery:
     withdrawn: list[int] = field(default_factory=list)
     submitted: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Every message was sent, and every order spoken of works or is filled."""
+        usual = all(each.answer in (Answer.WORKING, Answer.FILLED) for each in self.acknowledgements.values())
+        return usual and not (self.lost or self.retried or self.withdrawn)
+
+    def clear(self) -> None:
+        """All of it has been recorded."""
+        self.acknowledgements.clear()
+        self.sent.clear()
+        self.submitted = 0
+
     def __bool__(self) -> bool:
         return bool(self.acknowledgements or self.sent or self.retried or self.withdrawn)
 

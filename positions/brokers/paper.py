@@ -15,12 +15,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import connection, transaction
 
-from accounts.models import RiskProfileRevision
 from positions.brokers.base import Acknowledgement, Answer, Execution, Instruction
 from positions.brokers.quotes import CLOCK_SKEW, Freshness
 from positions.market.calendar import new_york_date
 from positions.market.contracts import TICK_TABLES
-from positions.models import PaperExecution, PaperOrder, Portfolio, Side
+from positions.models import PaperExecution, Portfolio, Side
 
 CENT = Decimal("0.01")
 
@@ -73,54 +72,97 @@ class _Fillable:
     executions: int
 
 
+_SUBMIT = """
+    WITH made AS (
+        INSERT INTO positions_paperorder (
+            portfolio_id, contract_id, client_order_id, side, quantity, filled_quantity, limit_price, status,
+            accepted_at)
+        SELECT w.portfolio_id, w.contract_id, w.key, w.side, w.quantity, 0, w.price, 'working', %(at)s
+        FROM unnest(%(portfolios)s::bigint[], %(contracts)s::bigint[], %(keys)s::text[], %(sides)s::text[],
+                    %(quantities)s::int[], %(prices)s::numeric[])
+            WITH ORDINALITY AS w(portfolio_id, contract_id, key, side, quantity, price, place)
+        ORDER BY w.place
+        ON CONFLICT (client_order_id) DO NOTHING
+        RETURNING client_order_id, status, id, filled_quantity
+    )
+    SELECT * FROM made
+"""
+
+_CANCEL = """
+    UPDATE positions_paperorder SET status = 'cancelled', finished_at = %(at)s
+    WHERE client_order_id = ANY(%(keys)s) AND status = 'working'
+    RETURNING client_order_id, status, id, filled_quantity
+"""
+
+_LOOK_UP = """
+    SELECT client_order_id, status, id, filled_quantity FROM positions_paperorder WHERE client_order_id = ANY(%(keys)s)
+"""
+
+_EXECUTIONS = """
+    SELECT e.execution_id, o.client_order_id, e.quantity, e.price, e.fee, e.executed_at, e.quote_bid, e.quote_ask
+    FROM positions_paperexecution e JOIN positions_paperorder o ON o.id = e.order_id
+    WHERE e.executed_at >= %(after)s AND o.portfolio_id = %(portfolio)s
+    ORDER BY e.executed_at, e.id
+"""
+
+
 class PaperBroker:
     """Orders and executions of the paper accounts. It answers at once and never fails."""
 
     def submit(self, instructions: Sequence[Instruction], at: datetime) -> list[Acknowledgement]:
-        PaperOrder.objects.bulk_create(
-            (
-                PaperOrder(
-                    portfolio_id=each.portfolio_id,
-                    contract_id=each.contract_id,
-                    client_order_id=each.client_order_id,
-                    side=each.side,
-                    quantity=each.quantity,
-                    limit_price=each.limit_price,
-                    status="working",
-                    accepted_at=at,
-                )
-                for each in instructions
-            ),
-            ignore_conflicts=True,
+        keys = [each.client_order_id for each in instructions]
+        return _answers(
+            _SUBMIT,
+            keys,
+            at=at,
+            portfolios=[each.portfolio_id for each in instructions],
+            contracts=[each.contract_id for each in instructions],
+            sides=[each.side for each in instructions],
+            quantities=[each.quantity for each in instructions],
+            prices=[each.limit_price for each in instructions],
         )
-        return self.lookup([each.client_order_id for each in instructions])
 
     def cancel(self, client_order_ids: Sequence[str], at: datetime) -> list[Acknowledgement]:
-        working = PaperOrder.objects.filter(client_order_id__in=client_order_ids, status="working")
-        working.update(status="cancelled", finished_at=at)
-        return self.lookup(client_order_ids)
+        return _answers(_CANCEL, client_order_ids, at=at)
 
     def lookup(self, client_order_ids: Sequence[str]) -> list[Acknowledgement]:
-        rows = PaperOrder.objects.filter(client_order_id__in=client_order_ids)
-        known = {row[0]: row for row in rows.values_list("client_order_id", "status", "id", "filled_quantity")}
-        return [
-            Acknowledgement(key, Answer(known[key][1]), f"paper-{known[key][2]}", known[key][3])
-            if key in known
-            else Acknowledgement(key, Answer.ABSENT)
-            for key in client_order_ids
-        ]
+        return _answers(_LOOK_UP, client_order_ids)
 
     def executions(self, portfolio: Portfolio, after: datetime) -> list[Execution]:
-        rows = PaperExecution.objects.filter(executed_at__gte=after, order__portfolio=portfolio)
-        columns = ("execution_id", "order__client_order_id", "quantity", "price", "fee", "executed_at")
-        found = rows.order_by("executed_at", "id").values_list(*columns, "quote_bid", "quote_ask")
-        return [Execution(*row) for row in found]
+        with connection.cursor() as cursor:
+            cursor.execute(_EXECUTIONS, {"after": after, "portfolio": portfolio.pk})
+            return [Execution(*row) for row in cursor.fetchall()]
 
 
-def match(portfolio: Portfolio, *, at: datetime, revision: RiskProfileRevision) -> int:
+def _answers(statement: str, keys: Sequence[str], **parameters: object) -> list[Acknowledgement]:
+    """How each order stands after the statement; those it did not touch are looked up."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters | {"keys": list(keys)})
+        known = {row[0]: row for row in cursor.fetchall()}
+        others = [key for key in keys if key not in known]
+        if others and statement is not _LOOK_UP:
+            cursor.execute(_LOOK_UP, {"keys": others})
+            known |= {row[0]: row for row in cursor.fetchall()}
+    return [
+        Acknowledgement(key, Answer(known[key][1]), f"paper-{known[key][2]}", known[key][3])
+        if key in known
+        else Acknowledgement(key, Answer.ABSENT)
+        for key in keys
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a fill is judged and charged by: how fresh a quote must be, and the fee in USD a contract."""
+
+    freshness: Freshness
+    fee_per_contract: Decimal
+
+
+def match(portfolio: Portfolio, *, at: datetime, terms: Terms) -> int:
     """Fill what the quotes known at market time `at` reach; the number of executions. One statement when nothing is."""
     today = new_york_date(at)
-    parameters = _parameters(portfolio, at, today, Freshness.of(portfolio, revision))
+    parameters = _parameters(portfolio, at, today, terms.freshness)
     if not _fillable(_FILLABLE, parameters):
         return 0
     with transaction.atomic():
@@ -134,8 +176,7 @@ def match(portfolio: Portfolio, *, at: datetime, revision: RiskProfileRevision) 
             quantity = min(each.open_quantity, shown - taken.get(key, 0))
             if quantity > 0:
                 taken[key] = taken.get(key, 0) + quantity
-                executions.append(_execution(each, quantity, portfolio.paper_extra_ticks, revision, at))
-        PaperExecution.objects.bulk_create(executions)
+                executions.append(_execution(each, quantity, portfolio.paper_extra_ticks, terms, at))
         _book(executions, {each.order_id: each.quoted_at for each in found}, at)
     return len(executions)
 
@@ -167,9 +208,7 @@ def _taken_at(portfolio: Portfolio, at: datetime) -> dict[tuple[int, str], int]:
     return taken
 
 
-def _execution(
-    of: _Fillable, quantity: int, extra_ticks: int, revision: RiskProfileRevision, at: datetime
-) -> PaperExecution:
+def _execution(of: _Fillable, quantity: int, extra_ticks: int, terms: Terms, at: datetime) -> PaperExecution:
     ticks = TICK_TABLES[of.tick_class]
     touch = of.ask if of.side == Side.BUY else of.bid
     if touch is None:
@@ -182,30 +221,47 @@ def _execution(
         execution_id=f"{of.client_order_id}-{of.executions + 1}",
         quantity=quantity,
         price=touch,
-        fee=(revision.fee_per_contract * quantity).quantize(CENT, ROUND_HALF_UP),
+        fee=(terms.fee_per_contract * quantity).quantize(CENT, ROUND_HALF_UP),
         executed_at=at,
         quote_bid=of.bid,
         quote_ask=of.ask,
     )
 
 
+_BOOK = """
+    WITH executed AS (
+        SELECT * FROM unnest(%(ids)s::bigint[], %(keys)s::text[], %(quantities)s::int[], %(prices)s::numeric[],
+                             %(fees)s::numeric[], %(bids)s::numeric[], %(asks)s::numeric[], %(quoted)s::timestamptz[])
+            AS w(id, key, quantity, price, fee, bid, ask, quoted_at)
+    ), filled AS (
+        UPDATE positions_paperorder p SET
+            filled_quantity = p.filled_quantity + w.quantity,
+            taken_from = w.quoted_at,
+            status = CASE WHEN p.filled_quantity + w.quantity = p.quantity THEN 'filled' ELSE p.status END,
+            finished_at = CASE WHEN p.filled_quantity + w.quantity = p.quantity THEN %(at)s ELSE p.finished_at END
+        FROM executed w WHERE p.id = w.id
+    )
+    INSERT INTO positions_paperexecution
+        (order_id, execution_id, quantity, price, fee, executed_at, quote_bid, quote_ask)
+    SELECT id, key, quantity, price, fee, %(at)s, bid, ask FROM executed ORDER BY id
+"""
+
+
 def _book(executions: Sequence[PaperExecution], quoted_at: Mapping[int, datetime], at: datetime) -> None:
-    """What was executed into the orders. One that came too late for the size shown is left as it was."""
+    """The executions, and their orders filled. An order that came too late for the size shown is left as it was."""
+    if not executions:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE positions_paperorder p SET
-                filled_quantity = p.filled_quantity + w.quantity,
-                taken_from = w.quoted_at,
-                status = CASE WHEN p.filled_quantity + w.quantity = p.quantity THEN 'filled' ELSE p.status END,
-                finished_at = CASE WHEN p.filled_quantity + w.quantity = p.quantity THEN %(at)s ELSE p.finished_at END
-            FROM unnest(%(ids)s::bigint[], %(quantities)s::int[], %(quoted)s::timestamptz[])
-                AS w(id, quantity, quoted_at)
-            WHERE p.id = w.id
-            """,
+            _BOOK,
             {
                 "ids": [each.order_id for each in executions],
+                "keys": [each.execution_id for each in executions],
                 "quantities": [each.quantity for each in executions],
+                "prices": [each.price for each in executions],
+                "fees": [each.fee for each in executions],
+                "bids": [each.quote_bid for each in executions],
+                "asks": [each.quote_ask for each in executions],
                 "quoted": [quoted_at[each.order_id] for each in executions],
                 "at": at,
             },

@@ -8,10 +8,7 @@ from typing import Self
 
 from django.db import connection
 
-from accounts.models import RiskProfileRevision
 from positions.market.calendar import new_york_date
-from positions.market.clock import LIVE
-from positions.models import Portfolio
 
 CLOCK_SKEW = timedelta(seconds=1)  # a quote confirmed while the pass was starting is not from the future
 
@@ -46,14 +43,11 @@ class Freshness:
     others: timedelta
 
     @classmethod
-    def of(cls, portfolio: Portfolio, revision: RiskProfileRevision) -> Self:
-        if portfolio.clock.kind != LIVE:
-            recorded = timedelta(seconds=revision.recorded_quote_max_age_seconds)
-            return cls(recorded, recorded)
-        return cls(
-            timedelta(seconds=revision.quote_max_age_expiring_seconds),
-            timedelta(seconds=revision.quote_max_age_seconds),
-        )
+    def of(cls, *, live: bool, expiring_today: int, others: int, recorded: int) -> Self:
+        """From a revision's numbers, seconds. `live` is a live feed; recorded and simulated ones come in bars."""
+        if live:
+            return cls(timedelta(seconds=expiring_today), timedelta(seconds=others))
+        return cls(timedelta(seconds=recorded), timedelta(seconds=recorded))
 
     def confirmed_since(self, expires_on: date, at: datetime) -> datetime:
         """The oldest confirmation that still counts."""

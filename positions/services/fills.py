@@ -17,16 +17,17 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.models import RiskProfileRevision
 from positions.brokers.base import Execution
 from positions.brokers.ladder import REPRICE_AFTER
 from positions.market.calendar import new_york_date
-from positions.market_selectors import calendar_around
 from positions.models import (
     CashKind,
     CashMovement,
     Decision,
     ExitSlice,
     Fill,
+    OptionContract,
     OrderEvent,
     Origin,
     PartialProfitTaking,
@@ -38,6 +39,7 @@ from positions.models import (
 )
 from positions.models.order import BUYING, WHOLE_POSITION
 from positions.services import fill_rows
+from positions.services.desk import next_session_day
 from positions.services.fill_rows import Child
 from positions.services.order_changes import limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
@@ -105,7 +107,7 @@ def book_executions(
     positions = fill_rows.lock_positions(order_ids)
     pending = fill_rows.lock_slices(positions)
     children = fill_rows.lock_orders(portfolio.pk, order_ids)
-    decisions = _decisions(children)
+    decisions = _decisions(locked, children)
     by_decision = {p.decision_id: p for p in positions.values() if p.decision_id is not None}
     batch = _batch(children, at)
     for execution in new.values():
@@ -124,18 +126,24 @@ def book_executions(
     return len(batch.fills)
 
 
-def _decisions(children: dict[str, Child]) -> dict[int | None, Decision]:
+def _decisions(portfolio: Portfolio, children: dict[str, Child]) -> dict[int | None, Decision]:
+    """The decisions behind openings. Contracts and revisions are shared objects: many bets stand on few of them."""
     wanted = {child.decision_id for child in children.values() if child.decision_id is not None}
     if not wanted:
         return {}
-    rows = Decision.objects.filter(pk__in=wanted).select_related("revision", "contract", "portfolio")
-    return {row.pk: row for row in rows.defer("inputs", "trace", "gates")}
+    found = Decision.objects.filter(pk__in=wanted).defer("inputs", "trace", "gates").in_bulk()
+    contracts = OptionContract.objects.in_bulk({each.contract_id for each in found.values()})
+    revisions = RiskProfileRevision.objects.in_bulk({each.revision_id for each in found.values()})
+    for each in found.values():
+        each.portfolio = portfolio
+        each.contract, each.revision = contracts[each.contract_id], revisions[each.revision_id]
+    return dict(found)
 
 
 def _batch(children: dict[str, Child], at: datetime) -> _Batch:
     today = new_york_date(at)
     sells = any(child.intent not in BUYING for child in children.values())
-    return _Batch(calendar_around(at).next(today).day if sells else today, today)
+    return _Batch(next_session_day(today) if sells else today, today)
 
 
 # ---- One execution ----
@@ -346,10 +354,9 @@ def _plan_entries(
 
 def _write(locked: Portfolio, children: dict[str, Child], batch: _Batch, at: datetime) -> None:
     Position.objects.bulk_create(batch.opened)
-    for position in batch.opened:
-        for child in children.values():
-            if child.decision_id == position.decision_id:
-                child.position_id = position.pk
+    opened = {position.decision_id: position.pk for position in batch.opened}
+    for child in children.values():
+        child.position_id = child.position_id or opened.get(child.decision_id)
     fill_rows.update_positions(list(batch.touched.values()))
     fill_rows.update_orders(children.values(), at)
     fill_rows.enlarge_whole_closes(batch.bought)
@@ -357,8 +364,8 @@ def _write(locked: Portfolio, children: dict[str, Child], batch: _Batch, at: dat
     for movement in batch.cash:
         movement.portfolio = locked
     CashMovement.objects.bulk_create(batch.cash)
-    ExitSlice.objects.bulk_create(each for each in batch.slices.values() if each.pk is None)
     fill_rows.update_slices([each for each in batch.slices.values() if each.pk is not None])
+    ExitSlice.objects.bulk_create(each for each in batch.slices.values() if each.pk is None)
     PartialProfitTaking.objects.bulk_create(batch.takings)
     OrderEvent.objects.bulk_create(batch.order_events)
     PositionEvent.objects.bulk_create(batch.position_events)

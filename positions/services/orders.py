@@ -227,6 +227,8 @@ def _planned(
     if intent.intent in WHOLE_POSITION:
         position.whole_close = True
         return position.quantity_open, []
+    if intent.intent == OrderIntent.TARGET and position.target:
+        return None
     left = position.quantity_open - position.promised
     slices: list[tuple[ExitSlice, int]] = []
     found = [(free.pop(slice_id), count) for slice_id, count in intent.slices if count > 0 and slice_id in free]
@@ -236,7 +238,7 @@ def _planned(
         if taken:
             slices.append((each, taken))
     quantity = sum(count for _, count in slices)
-    if intent.intent != OrderIntent.SLICE and not position.target:
+    if intent.intent == OrderIntent.TARGET:
         # The target sells the runner besides the slices that were crossed with it, in one order.
         quantity += min(max(0, intent.quantity - sum(count for _, count in intent.slices)), left)
         position.target = quantity > 0

@@ -8,6 +8,7 @@ and what leaves the house goes through the outbox. What a killed pass left behin
 """
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,24 +18,24 @@ from itertools import groupby
 
 from django.db import transaction
 
-from accounts.models import RiskProfileRevision
-from accounts.selectors import latest_revision
 from positions.brokers import broker_of, outbox, paper
-from positions.brokers.base import Acknowledgement, BrokerUnavailable
+from positions.brokers.base import Acknowledgement, BrokerUnavailable, Execution
 from positions.brokers.base import Broker as BrokerProtocol
 from positions.brokers.ladder import SETTLEMENT_WINDOW
 from positions.brokers.outbox import Delivery
-from positions.brokers.quotes import Freshness, Quote, last_quotes
-from positions.market.calendar import Session, new_york_date
+from positions.brokers.paper import Terms
+from positions.brokers.quotes import Quote, last_quotes
+from positions.market.calendar import Session
 from positions.market.clock import market_now
 from positions.market_selectors import underlying_prices
-from positions.models import Broker, ExchangeSession, Portfolio
+from positions.models import Broker, Portfolio
 from positions.services import live_orders as rows
 from positions.services import step_rows
+from positions.services.desk import lock_portfolio_row, open_session, portfolios_with_clocks, terms_of
 from positions.services.fills import Planner, book_executions
 from positions.services.live_orders import Holding, LiveOrder
-from positions.services.order_changes import limit_lock_waits
-from positions.services.portfolio import lock_portfolio
+from positions.services.order_changes import Change, change_orders
+from positions.services.portfolio import SYSTEM_NAME
 from positions.services.steps import Situation, decide, due
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
         return Worked(False)
     changed, next_at, errors = False, {}, {}
     by_portfolio = {key: list(group) for key, group in groupby(live, key=lambda order: order.portfolio_id)}
-    portfolios = Portfolio.objects.select_related("clock", "profile").in_bulk(by_portfolio)
+    portfolios = portfolios_with_clocks(by_portfolio)
     for portfolio_id, orders in by_portfolio.items():
         desk = _Desk(portfolios[portfolio_id], now, plan)
         try:
@@ -95,43 +96,46 @@ class _Desk:
         return broker_of(self.portfolio)
 
     @cached_property
-    def revision(self) -> RiskProfileRevision:
-        return latest_revision(self.portfolio.profile)
+    def terms(self) -> Terms:
+        return terms_of(self.portfolio)
 
     @cached_property
     def session(self) -> Session | None:
-        """The open session, None outside of it."""
-        found = ExchangeSession.objects.filter(exchange="XNYS", session_on=new_york_date(self.at))
-        row = found.values_list("session_on", "open_at", "close_at", "is_early").first()
-        session = Session(*row) if row else None
-        return session if session is not None and session.contains(self.at) else None
+        return open_session(self.at)
 
     def work(self, orders: list[LiveOrder]) -> bool:
-        """Rounds until one changes nothing; whether any did."""
+        """Rounds until one asks for no other; whether anything changed."""
         changed = False
         for number in range(MOST_ROUNDS):
-            progress, orders = self._round(orders, first=number == 0)
-            changed |= progress
-            if not progress:
+            done, again, orders = self._round(orders, first=number == 0)
+            changed |= done
+            if not again:
                 break
         return changed
 
-    def _round(self, orders: list[LiveOrder], *, first: bool) -> tuple[bool, list[LiveOrder]]:
+    def _round(self, orders: list[LiveOrder], *, first: bool) -> tuple[bool, bool, list[LiveOrder]]:
+        """Whether anything changed, whether that asks for another round, and the orders that are live now."""
         children = [order for order in orders if order.parent_id is not None]
         delivery = self._deliver(children)
+        submitted = delivery.submitted > 0
+        accepted = self._accept(delivery, children)
         answers = delivery.acknowledgements | self._look_up(children, delivery)
-        may_fill = first or delivery.submitted > 0 or _told_of_fills(children, answers)
+        may_fill = first or submitted or _told_of_fills(children, answers)
         booked = self._book(children) if may_fill else 0
-        if not (delivery or answers or booked):
+        # What ends by a fill while a message about it is on its way leaves the message behind: it is laid aside.
+        between = any(child.status in ("submitting", "cancelling") for child in children)
+        if booked:
+            orders = rows.live_orders([self.portfolio.pk])
+        if not (delivery or answers or (booked and between)):
             if not due(orders, self.at):
                 self.next_at = min((o.next_step_at for o in orders if o.next_step_at is not None), default=None)
-                return False, orders
-            steps = decide(orders, self._situation(orders, rows.holdings(self.portfolio.pk)))
+                return accepted or booked > 0, False, orders
+            steps = decide(orders, self._situation(orders, self._holdings(orders)))
             if not steps:
                 self.next_at = steps.next_at
-                return False, orders
-        progress, orders = self._step(delivery, answers, booked)
-        return progress or booked > 0, orders
+                return accepted or booked > 0, False, orders
+        stepped, orders = self._step(orders, delivery, answers, booked)
+        return accepted or booked > 0 or stepped, stepped, orders
 
     # ---- The broker ----
 
@@ -139,6 +143,30 @@ class _Desk:
         if not any(child.status in ("submitting", "cancelling") for child in children):
             return Delivery()
         return outbox.deliver(self.portfolio.pk, self.broker, at=self.at, now=self.now)
+
+    def _accept(self, delivery: Delivery, children: Sequence[LiveOrder]) -> bool:
+        """The usual answer, that all is working: noted at once, since it changes neither exposure nor cash. The orders
+        come first: dying in between leaves their messages to be sent again, which looks them up."""
+        if not (delivery.submitted and delivery.is_plain):
+            return False
+        told = delivery.acknowledgements
+        sent = [each for each in children if each.client_order_id in told]
+        if not all(each.status == "submitting" for each in sent):
+            return False
+        change_orders(
+            [
+                Change(
+                    each.order_id, each.status, "working", self.at, {}, "", told[each.client_order_id].broker_order_id
+                )
+                for each in sent
+            ],
+            actor_name=SYSTEM_NAME,
+        )
+        outbox.record(delivery, self.now)
+        for each in sent:
+            each.status = "working"
+        delivery.clear()
+        return True
 
     def _look_up(self, children: Sequence[LiveOrder], delivery: Delivery) -> dict[str, Acknowledgement]:
         """How the orders stand whose answer was lost or is awaited. No answer is no answer: they stay unknown."""
@@ -159,37 +187,45 @@ class _Desk:
         if not children:
             return 0
         if self.portfolio.broker == Broker.PAPER:
-            paper.match(self.portfolio, at=self.at, revision=self.revision)
+            paper.match(self.portfolio, at=self.at, terms=self.terms)
         try:
             found = self.broker.executions(self.portfolio, min(child.created_at for child in children))
         except BrokerUnavailable as error:
             logger.warning("%s: the broker does not say what it executed: %s", self.portfolio, error)
             return 0
-        return book_executions(self.portfolio, found, at=self.at, now=self.now, plan=self.plan)
+        new = _not_booked(children, found)
+        return book_executions(self.portfolio, new, at=self.at, now=self.now, plan=self.plan) if new else 0
 
     # ---- The steps ----
 
     def _step(
-        self, delivery: Delivery, answers: dict[str, Acknowledgement], booked: int
+        self,
+        seen: Sequence[LiveOrder],
+        delivery: Delivery,
+        answers: dict[str, Acknowledgement],
+        booked: int,
     ) -> tuple[bool, list[LiveOrder]]:
         """Apply the answers and take the steps that are due, under the portfolio's lock; the live orders after it."""
         with transaction.atomic():
-            limit_lock_waits()
-            lock_portfolio(self.portfolio.pk)
-            holdings = rows.holdings(self.portfolio.pk, lock=True)
+            lock_portfolio_row(self.portfolio.pk)
+            holdings = self._holdings(seen, lock=True)
             orders = [
                 order
                 for order in rows.live_orders([self.portfolio.pk], lock=True)
-                # an exit placed since on a position that is not locked here: its turn is the next round
+                # an exit placed since on a position that is not locked here: its turn is the next pass
                 if order.position_id is None or order.position_id in holdings
             ]
             orders, answered = step_rows.apply_answers(orders, delivery, answers, at=self.at, now=self.now)
-            if answered or booked:
+            if booked or answers.keys() - delivery.acknowledgements.keys():
                 outbox.forget_finished(self.portfolio.pk, self.now)
             steps = decide(orders, self._situation(orders, holdings))
             orders = step_rows.take(steps, orders, holdings, at=self.at, now=self.now)
         self.next_at = steps.next_at
         return answered or bool(steps), orders
+
+    def _holdings(self, orders: Sequence[LiveOrder], *, lock: bool = False) -> dict[int, Holding]:
+        held = any(order.position_id is not None for order in orders)
+        return rows.holdings(self.portfolio.pk, lock=lock) if held else {}
 
     def _situation(self, orders: Sequence[LiveOrder], holdings: dict[int, Holding]) -> Situation:
         missing = {order.contract_id for order in orders} - self._quotes.keys()
@@ -198,7 +234,7 @@ class _Desk:
             at=self.at,
             session=self.session,
             quotes=self._quotes,
-            freshness=Freshness.of(self.portfolio, self.revision),
+            freshness=self.terms.freshness,
             holdings=holdings,
             spot=self._spot(orders),
         )
@@ -211,6 +247,20 @@ class _Desk:
         wanted = {order.underlying_id for order in orders if order.is_urgent and order.expires_on == session.day}
         found = underlying_prices(wanted, source=self.portfolio.quote_source, now=self.at) if wanted else {}
         return {each.instrument_id: each.price for each in found.values()}
+
+
+def _not_booked(children: Sequence[LiveOrder], executions: Sequence[Execution]) -> list[Execution]:
+    """The executions of live orders that have more of them than is booked. An order that has ended has all of its own
+    booked, or it would not have ended; one that is not ours says so when it is looked for."""
+    filled = {child.client_order_id: child.filled for child in children}
+    executed = Counter[str]()
+    for each in {each.execution_id: each for each in executions}.values():
+        executed[each.client_order_id] += each.quantity
+    return [
+        each
+        for each in executions
+        if each.client_order_id in filled and executed[each.client_order_id] > filled[each.client_order_id]
+    ]
 
 
 def _told_of_fills(children: Sequence[LiveOrder], answers: dict[str, Acknowledgement]) -> bool:
