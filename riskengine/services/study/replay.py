@@ -245,7 +245,8 @@ class _Day:
         worked = work_orders(now=at, plan=exit_plan, portfolio_ids=self._ids)
         if worked.errors:
             raise ReplayRefused(f"The orders could not be worked at {report.clock(at)}: {worked.errors}.")
-        self._working = self._portfolio.pk in worked.next_at
+        # A sale that already asks for the least waits for a bid, with no step to come.
+        self._working = bool(worked.changed or worked.next_at) or self._portfolio.orders.live().exists()
         self._held |= worked.changed
         self._plan_next(worked.next_at, at)
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -98,7 +98,8 @@ class Expected:
 
 
 def read_quotes(path: Path, contract: str, day: date) -> list[Quote]:
-    """The contract's bars of that day, in order; of a doubled bar the first. A bar stamped 09:35 is known at 09:36."""
+    """The contract's bars of that day, in order; of a doubled bar the first, and none that cannot be read. A bar
+    stamped 09:35 is known at 09:36."""
     root, strike = contract[:6].strip().lower(), Decimal(contract[13:]) / 1000
     expiry = f"20{contract[6:8]}-{contract[8:10]}-{contract[10:12]}"
     opener = gzip.open if path.suffix == ".gz" else open
@@ -107,11 +108,15 @@ def read_quotes(path: Path, contract: str, day: date) -> list[Quote]:
         for row in csv.DictReader(file):
             if not row["ts"].startswith(day.isoformat()) or row["right"] != contract[12] or row["expiry"] != expiry:
                 continue
-            if row["underlying"].lower() != root or Decimal(row["strike"]) != strike:
+            if row["underlying"].lower() != root or Decimal(row["strike"] or 0) != strike:
                 continue
-            known = datetime.fromisoformat(row["ts"]).replace(tzinfo=NEW_YORK) + BAR
-            bid, ask = (Decimal(row[side]) if row[side] else None for side in ("bid", "ask"))
-            found.setdefault(known, Quote(known, bid, ask))
+            try:
+                known = datetime.fromisoformat(row["ts"]).replace(tzinfo=NEW_YORK) + BAR
+                bid, ask = (Decimal(row[side]) if row[side] else None for side in ("bid", "ask"))
+            except (ValueError, InvalidOperation):
+                continue
+            if all(side is None or side >= 0 for side in (bid, ask)):
+                found.setdefault(known, Quote(known, bid, ask))
     return [found[at] for at in sorted(found)]
 
 
