@@ -125,13 +125,16 @@ class AuthorisedSerializer(DecisionDetailSerializer):
         fields = (*DecisionDetailSerializer.Meta.fields, "order", "waits_for_confirmation")
         read_only_fields = fields
 
+    def to_representation(self, decision: Decision) -> dict[str, Any]:
+        self.opening = opening_of(decision)
+        return super().to_representation(decision)
+
     @extend_schema_field(OrderSerializer(allow_null=True))
     def get_order(self, decision: Decision) -> Any:
-        order = opening_of(decision)
-        return None if order is None else OrderSerializer(order).data
+        return None if self.opening is None else OrderSerializer(self.opening).data
 
     def get_waits_for_confirmation(self, decision: Decision) -> bool:
-        return awaits_confirmation(decision, timezone.now())
+        return awaits_confirmation(decision, self.opening, timezone.now())
 
 
 class SliceSerializer(serializers.ModelSerializer):

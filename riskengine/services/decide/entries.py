@@ -170,12 +170,12 @@ def locked_portfolio(portfolio_id: int) -> Iterator[Portfolio]:
 
 def opening_of(decision: Decision) -> Order | None:
     """The intent that the decision became."""
-    return decision.orders.openings().order_by("id").first()
+    return decision.orders.openings().select_related("contract").order_by("id").first()
 
 
-def awaits_confirmation(decision: Decision, now: datetime) -> bool:
-    """Whether a person can still let it through: approved, without an order, not confirmed yet, within its time."""
-    if not decision.approved or "confirms" in decision.inputs or opening_of(decision) is not None:
+def awaits_confirmation(decision: Decision, opening: Order | None, now: datetime) -> bool:
+    """Whether a person can still let it through: approved, without an opening, not confirmed yet, within its time."""
+    if not decision.approved or opening is not None or "confirms" in decision.inputs:
         return False
     portfolio = decision.portfolio
     if market_now(portfolio.clock, now) > decision.expires_at:
