@@ -183,11 +183,9 @@ DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 if env("CELERY_BROKER_URL", default=""):
     CELERY_BROKER_URL = env("CELERY_BROKER_URL")
 else:
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "folder://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(data_folder("broker", "messages")),
-        "data_folder_out": str(data_folder("broker", "messages")),
-        "control_folder": str(data_folder("broker", "control")),
+        "folder": str(data_folder("broker", "messages")),
         "polling_interval": 0.1,  # a tick of the one-second clock waits at most this long
     }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -196,13 +194,21 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True  # results are rows
 CELERY_TASK_DEFAULT_QUEUE = "work"
 CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_POOL = "solo"  # one process a queue: prefork's hangs for good when its pool is killed (decisions/0015)
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a task waits in the queue, where another worker can take it
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: the schedule is the code below
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+# Seconds, never crontab: it would skip a run over a clock change. A tick that its successor has overtaken is dropped.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "exit check": {"task": "riskengine.tasks.exit_check", "schedule": 1.0, "options": {"expires": 0.9}},
+    "orders": {"task": "riskengine.tasks.orders", "schedule": 1.0, "options": {"expires": 0.9}},
+    "risk check": {"task": "riskengine.tasks.risk_check", "schedule": 30.0, "options": {"expires": 25.0}},
+    "feed": {"task": "riskengine.tasks.feed", "schedule": 1.0, "options": {"expires": 0.9}},
+    "signals": {"task": "riskengine.tasks.signals", "schedule": 2.0, "options": {"expires": 1.8}},
+}
 
 # ---- API ----
 

@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import os
 import socket
 import sys
 import time
@@ -16,7 +17,7 @@ from django.db import OperationalError, connection
 from betsizing.embedded.supervisor import Child, Supervisor, say
 
 MIGRATION_LOCK = 0x626574  # any number of our own: several `up` on one database migrate one after another
-QUEUES = ("exit", "risk", "work")  # each its own worker: a slow task of one never delays another
+QUEUES = ("exit", "orders", "risk", "work")  # each its own worker: a slow task of one never delays another
 
 
 class Command(BaseCommand):
@@ -84,6 +85,7 @@ def queue_processes() -> list[Child]:
     # Celery warns against root; in a container root is the ordinary case, and only JSON is accepted as a message.
     hush = ["-W", "ignore:You're running the worker with superuser privileges"]
     celery = [sys.executable, *hush, "-m", "celery", "--app", "betsizing", "--quiet"]
+    os.environ["CELERY_SKIP_CHECKS"] = "1"  # made when this command began; each worker would take a second for them
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     workers = [
         Child(queue, [*celery, "worker", "--queues", queue, "--hostname", f"{queue}@%h", *quiet]) for queue in QUEUES

@@ -24,13 +24,10 @@ from riskengine.loading.book import load
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
 from riskengine.services.watch import exits
+from riskengine.services.watch.alone import alone
 from riskengine.services.watch.deadlines import next_deadlines
 
 logger = logging.getLogger(__name__)
-
-LOCK = 0x62657463  # of our own, with the place of the scope
-SCOPES = tuple(CheckScope.values)
-STATEMENT_SECONDS = {CheckScope.EXIT: 4, CheckScope.RISK: 20}  # under the tasks' hard limits of 5 and 25
 
 
 @dataclass(slots=True)
@@ -57,27 +54,8 @@ def run_check(
     """
     if not exclusive:
         return _check(now, scope, portfolio_ids)
-    with _alone(scope) as mine:
+    with alone(scope) as mine:
         return _check(now, scope, portfolio_ids) if mine else CheckResult(ran=False)
-
-
-@contextmanager
-def _alone(scope: str) -> Iterator[bool]:
-    """The session's advisory lock of the scope, and no statement longer than the scope's task may last."""
-    place, limit = SCOPES.index(scope), f"{STATEMENT_SECONDS[CheckScope(scope)]}s"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_lock(%s, %s), current_setting('statement_timeout'), "
-            "set_config('statement_timeout', %s, false)",
-            [LOCK, place, limit],
-        )
-        mine, before, _ = cursor.fetchone()
-    try:
-        yield mine
-    finally:
-        with connection.cursor() as cursor:
-            unlock = "pg_advisory_unlock(%s, %s)" if mine else "%s + %s"
-            cursor.execute(f"SELECT {unlock}, set_config('statement_timeout', %s, false)", [LOCK, place, before])
 
 
 def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> CheckResult:

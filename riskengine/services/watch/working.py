@@ -1,0 +1,13 @@
+"""The pass over live orders as a clock calls it: alone, with the plan that gives a filled entry its exits."""
+
+from datetime import datetime
+
+from positions.services.working import Worked, work_orders
+from riskengine.services.decide.plan import exit_plan
+from riskengine.services.watch.alone import alone
+
+
+def run_orders(*, now: datetime) -> Worked | None:
+    """One pass at wall time `now`; None when another is running."""
+    with alone("orders") as mine:
+        return work_orders(now=now, plan=exit_plan) if mine else None

@@ -1,0 +1,43 @@
+"""What the clocks call, each in the queue of its own worker (docs/decisions/0015).
+
+A task that waited so long that its successor is due is dropped (`expires`), one that hangs is killed (`time_limit`):
+both judge again what they find, so nothing is lost by it.
+"""
+
+from celery import shared_task
+from django.utils import timezone
+
+from positions.services.simulated import publish_simulated
+from riskengine.services.decide.demo_signals import place_demo_signals
+from riskengine.services.watch.monitoring import run_check
+from riskengine.services.watch.working import run_orders
+
+
+@shared_task(queue="exit", time_limit=5)
+def exit_check() -> None:
+    """Every second: what expires today (A-01)."""
+    run_check(now=timezone.now(), scope="exit")
+
+
+@shared_task(queue="risk", time_limit=25)
+def risk_check() -> None:
+    """Every 30 seconds: everything (A-01, P-22)."""
+    run_check(now=timezone.now(), scope="risk")
+
+
+@shared_task(queue="orders", time_limit=25)
+def orders() -> None:
+    """Every second: one pass over the live orders."""
+    run_orders(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def feed() -> None:
+    """Every second: made-up markets go on. Recorded ones are in the database, pushed ones come by themselves."""
+    publish_simulated(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def signals() -> None:
+    """Every 2 seconds: the demo's own signals, as their market time comes."""
+    place_demo_signals(now=timezone.now())
