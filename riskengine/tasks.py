@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from positions.services.simulated import publish_simulated
-from riskengine.services.decide.demo_signals import place_demo_signals
+from riskengine.services.decide.demo_signals import run_demo
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.working import run_orders
 
@@ -39,5 +39,6 @@ def feed() -> None:
 
 @shared_task(queue="work", time_limit=25)
 def signals() -> None:
-    """Every 2 seconds: the demo's own signals, as their market time comes."""
-    place_demo_signals(now=timezone.now())
+    """Every 2 seconds: the demo's own signals, as their market time comes. The first need not wait for a check."""
+    if run_demo(now=timezone.now()).waits_for_check:
+        risk_check.apply_async(expires=2)

@@ -24,21 +24,20 @@ from accounts.services import RISK_MANAGERS, create_profile, ensure_groups, revi
 from positions import recorded
 from positions.market.calendar import new_york_date, new_york_instant
 from positions.market_selectors import exchange_calendar
-from positions.models import ClockKind, EarningsDate, EarningsTiming, Instrument, MarketClock, Mode, Portfolio
+from positions.models import ClockKind, Decision, EarningsDate, EarningsTiming, Instrument, MarketClock, Mode, Portfolio
 from positions.services import demo_market
 from positions.services.imports import index, options, underlying
 from positions.services.imports.run import ImportReport, Kind, import_file
 from positions.services.imports.sessions import Sessions, read_overrides
 from positions.services.portfolio import ClockSetting, create_portfolio
-from positions.services.recording import set_market_time
 from positions.services.simulated import publish_simulated
 
 USERNAME = "demo"
 DEMO_LOCK = 0x64656D6F  # any number of our own: of several first starts at once, one makes the demo
-# A little before three minutes in which a contract passes every gate and then runs through its targets: a newcomer sees
+# A little before two minutes in which a contract passes every gate and then runs through its targets: a newcomer sees
 # what the product does. At twice the speed of life, because the recording has one quote a minute.
-STARTS_AT = {SMART_0DTE: new_york_instant(date(2021, 1, 4), time(9, 48, 30))}
-RECORDED_SPEED = Decimal(2)
+STARTS_AT = {SMART_0DTE: new_york_instant(date(2021, 1, 4), time(9, 49))}
+SPEEDS = {SMART_0DTE: Decimal(2), MAG7_7DTE: Decimal(1)}
 CLOSES_ALIAS_LABEL = "closes of GOOGL (class A) read for GOOG (class C)"
 
 
@@ -130,14 +129,15 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
     return Demo(user.get_username(), password, portfolios, rows)
 
 
-@transaction.atomic
-def start_markets(*, now: datetime) -> None:
-    """Set both markets to their start at this wall time: making the demo takes seconds that nobody saw pass."""
-    for portfolio in Portfolio.objects.filter(is_demo=True).select_related("clock").order_by("pk"):
-        if portfolio.slug in STARTS_AT:
-            set_market_time(portfolio=portfolio, to=STARTS_AT[portfolio.slug], now=now)
-        else:
-            MarketClock.objects.filter(portfolio=portfolio, kind=ClockKind.SIMULATED).update(wall_started_at=now)
+def start_markets(*, now: datetime) -> int:
+    """Let the demo's markets run from wall time `now`; how many began. They stand at their start until something works
+    on them, so that nobody misses the first minutes while the product starts. What has run is left alone."""
+    begun = 0
+    for slug, speed in sorted(SPEEDS.items()):
+        standing = MarketClock.objects.filter(portfolio__slug=slug, portfolio__is_demo=True, speed=0)
+        untouched = standing.exclude(portfolio__in=Decision.objects.values("portfolio"))
+        begun += untouched.exclude(kind=ClockKind.LIVE).update(speed=speed, wall_started_at=now)
+    return begun
 
 
 def import_recordings(recordings: Iterable[Recording]) -> list[ImportReport]:
@@ -205,13 +205,13 @@ def create_profiles(now: datetime) -> tuple[RiskProfile, RiskProfile]:
 
 
 def _recorded_clock(system: str, closes: time, what: str) -> ClockSetting:
-    """Market time from the recording's start to that day's close, second by second."""
+    """Market time from the recording's start to that day's close; it stands until `start_markets`."""
     starts_at = STARTS_AT[system]
     day = new_york_date(starts_at)
     return ClockSetting(
         kind="recorded",
         market_started_at=starts_at,
         market_ends_at=new_york_instant(day, closes),
-        speed=RECORDED_SPEED,
-        label=f"Demo: recorded market of {day} ({what}), at {RECORDED_SPEED} times its speed",
+        speed=Decimal(0),
+        label=f"Demo: recorded market of {day} ({what}), at {SPEEDS[system]} times its speed",
     )

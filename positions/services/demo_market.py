@@ -5,6 +5,7 @@ is listed on, so that every newcomer sees the same morning whatever the date.
 """
 
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 
 from positions import recorded
 from positions.market.calendar import Calendar, Session, new_york_date, new_york_instant
@@ -14,7 +15,7 @@ from positions.models import EarningsDate, EarningsTiming, Fundamental, Instrume
 from positions.services.portfolio import ClockSetting
 from positions.services.quotes import list_instruments
 
-SEED = 15802  # a morning on which META jumps in the second minute: searched for, not found by luck
+SEED = 56365  # a morning on which TSLA jumps within the first minute after ten: searched for, not found by luck
 STARTS = time(10)
 WEEK = timedelta(days=7)
 FIGURES_KNOWN_FOR = timedelta(days=14)
@@ -43,9 +44,10 @@ def world(calendar: Calendar, now: datetime) -> World:
 
 
 def clock(of: World) -> ClockSetting:
-    """Market time from ten o'clock of its first session, second by second; it ends when nobody runs it."""
+    """Market time from ten o'clock of its first session; it stands until `demo.start_markets`."""
     label = f"SIMULATED market, not real prices: made-up quotes of the seven stocks from {of.first_day} on"
-    return ClockSetting(kind="simulated", market_started_at=new_york_instant(of.first_day, STARTS), label=label)
+    starts_at = new_york_instant(of.first_day, STARTS)
+    return ClockSetting(kind="simulated", market_started_at=starts_at, speed=Decimal(0), label=label)
 
 
 def record_figures(of: World) -> None:

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from positions.services.demo import DemoRefused, load_demo, start_markets
+from positions.services.demo import DemoRefused, load_demo
 
 
 class Command(BaseCommand):
@@ -25,7 +25,6 @@ class Command(BaseCommand):
         if demo is None:
             self.stdout.write("There is a portfolio already: no demo was made.")
             return
-        start_markets(now=timezone.now())
         self.stdout.write(f"Demo: {len(demo.portfolios)} portfolios, {demo.rows_imported:,} rows of recorded markets.")
         for portfolio in demo.portfolios:
             self.stdout.write(f"  {portfolio.name}: ${portfolio.cash:,.0f}. {portfolio.clock.label}.")

@@ -15,8 +15,9 @@ from positions.market.calendar import new_york_date, new_york_instant
 from positions.market.clock import market_now
 from positions.market.feeds.world import World
 from positions.market_selectors import option_chain, underlying_prices
-from positions.models import Decision, Instrument, Mode, OptionContract, Portfolio
+from positions.models import Decision, Instrument, Mode, OptionContract, Portfolio, State
 from positions.selectors import heartbeat_of
+from positions.services.demo import start_markets
 from riskengine.services.decide.entries import Authorised, EntryRequest, PortfolioBusy, authorise_entry
 
 ACTOR = "demo signal (made up)"
@@ -43,40 +44,52 @@ CONFIDENCE = Decimal("0.66")
 
 SIGNALS: Mapping[str, tuple[Signal, ...]] = {
     SMART_0DTE: (
-        Signal("0949", time(9, 49, 2), time(9, 50, 45), CONFIDENCE, "P", "SPX", Decimal(3800)),
-        Signal("1016", time(10, 16, 5), time(10, 16, 45), CONFIDENCE, "C", "SPX", Decimal(3700)),
-        Signal("1125", time(11, 25, 5), time(11, 25, 45), CONFIDENCE, "C", "SPX", Decimal(3700)),
-        Signal("1153", time(11, 53, 5), time(11, 53, 45), CONFIDENCE, "P", "SPX", Decimal(3700)),
-        Signal("1209", time(12, 9, 5), time(12, 9, 45), CONFIDENCE, "P", "SPX", Decimal(3700)),
+        Signal("0949", time(9, 49, 4), time(9, 50, 45), CONFIDENCE, "P", "SPX", Decimal(3800)),
+        Signal("1016", time(10, 16, 4), time(10, 16, 44), CONFIDENCE, "C", "SPX", Decimal(3700)),
+        Signal("1125", time(11, 25, 4), time(11, 25, 44), CONFIDENCE, "C", "SPX", Decimal(3700)),
+        Signal("1153", time(11, 53, 4), time(11, 53, 44), CONFIDENCE, "P", "SPX", Decimal(3700)),
+        Signal("1209", time(12, 9, 4), time(12, 9, 44), CONFIDENCE, "P", "SPX", Decimal(3700)),
     ),
     MAG7_7DTE: (
-        Signal("1000", time(10, 0, 5), time(10, 1, 10), CONFIDENCE, "C", "META", days=7),
+        Signal("1000", time(10, 0, 2), time(10, 0, 32), CONFIDENCE, "C", "TSLA", days=7),
         Signal("1006", time(10, 6), time(10, 20), CONFIDENCE, "C", "AAPL", days=7),
-        Signal("1130", time(11, 30), time(12), CONFIDENCE, "P", "TSLA", days=7),
+        Signal("1130", time(11, 30), time(12), CONFIDENCE, "P", "META", days=7),
         Signal("1400", time(14), time(14, 30), CONFIDENCE, "C", "MSFT", days=7),
     ),
 }
 
 
-def place_demo_signals(*, now: datetime) -> list[Authorised]:
-    """Place what is due at wall time `now` in the demo's portfolios; what was decided. Each signal at most once.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What was decided, and whether something is due that waits for a finished check."""
+
+    decided: tuple[Authorised, ...] = ()
+    waits_for_check: bool = False
+
+
+def run_demo(*, now: datetime) -> Placed:
+    """Let the demo's markets begin, and place what is due in them at wall time `now`, each signal at most once.
 
     Waits for a finished check (a refusal for want of one would use the signal up) and for a busy portfolio.
     """
-    demos = Portfolio.objects.filter(is_demo=True, mode=Mode.PAPER, state="ACTIVE", slug__in=SIGNALS)
-    placed = []
+    start_markets(now=now)
+    demos = Portfolio.objects.filter(is_demo=True, mode=Mode.PAPER, state=State.ACTIVE, slug__in=SIGNALS)
+    decided: list[Authorised] = []
+    waits = False
     for portfolio in demos.select_related("clock", "profile").order_by("pk"):
         at = market_now(portfolio.clock, now)
         day = _first_day(portfolio)
-        due = [signal for signal in SIGNALS[portfolio.slug] if _is_due(signal, day, at)]
-        if not due or not _is_heard(portfolio, now):
+        due = {_key(day, signal): signal for signal in SIGNALS[portfolio.slug] if _is_due(signal, day, at)}
+        if not due:
             continue
-        keys = {_key(day, signal): signal for signal in due}
-        known = Decision.objects.filter(portfolio=portfolio, idempotency_key__in=keys)
-        for key in sorted(set(keys) - set(known.values_list("idempotency_key", flat=True))):
-            decided = _place(portfolio, keys[key], key, at=at, now=now)
-            placed += [decided] if decided else []
-    return placed
+        placed = Decision.objects.filter(portfolio=portfolio, idempotency_key__in=due)
+        missing = sorted(set(due) - set(placed.values_list("idempotency_key", flat=True)))
+        if missing and not _is_heard(portfolio, now):
+            waits = True
+            continue
+        found = [_place(portfolio, due[key], key, at=at, now=now) for key in missing]
+        decided += [each for each in found if each is not None]
+    return Placed(tuple(decided), waits)
 
 
 def _first_day(portfolio: Portfolio) -> date:
