@@ -30,6 +30,15 @@ def test_every_endpoint_is_described(schema: dict[str, Any]) -> None:
         "get /api/v1/portfolios/{slug}/",
         "get /api/v1/portfolios/{slug}/contracts/",
         "post /api/v1/portfolios/{slug}/sizing/preview/",
+        "post /api/v1/portfolios/{slug}/entries/",
+        "post /api/v1/portfolios/{slug}/entries/{decision_id}/confirm/",
+        "post /api/v1/portfolios/{slug}/orders/{order_id}/cancel/",
+        "post /api/v1/portfolios/{slug}/positions/{position_id}/close/",
+        "get /api/v1/portfolios/{slug}/decisions/",
+        "get /api/v1/portfolios/{slug}/decisions/{decision_id}/",
+        "get /api/v1/portfolios/{slug}/orders/",
+        "get /api/v1/portfolios/{slug}/positions/",
+        "get /api/v1/portfolios/{slug}/positions/{position_id}/",
     }
     assert all(operation["description"] for _, operation in operations(schema))
 
@@ -54,6 +63,14 @@ def test_a_preview_says_what_it_takes_and_that_some_bets_cannot_be_sized(schema:
     asked = schema["components"]["schemas"]["PreviewRequest"]
     assert asked["required"] == ["confidence", "contract"]
     assert list(operation["requestBody"]["content"]) == ["application/json"]
+
+
+def test_an_entry_names_its_key_and_every_answer(schema: dict[str, Any]) -> None:
+    operation = schema["paths"]["/api/v1/portfolios/{slug}/entries/"]["post"]
+    assert {"200", "201", "400", "409", "422"} <= operation["responses"].keys()
+    assert "Idempotency-Key" in {each["name"] for each in operation["parameters"] if each["in"] == "header"}
+    asked = schema["components"]["schemas"]["Entry"]
+    assert asked["required"] == ["confidence", "contract"]
 
 
 def test_both_ways_to_sign_in_are_described(schema: dict[str, Any]) -> None:

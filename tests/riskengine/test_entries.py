@@ -16,9 +16,12 @@ from positions.models import (
     Order,
     OrderEvent,
     Portfolio,
+    Position,
 )
 from positions.services.portfolio import ClockSetting
+from positions.services.working import work_orders
 from riskengine.services.decide.entries import EntryRequest, IdempotencyConflict, NothingToConfirm
+from riskengine.services.decide.plan import exit_plan
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, confirm, enter, failed, refused, reserved
@@ -496,3 +499,26 @@ def test_a_request_that_makes_no_sense_is_no_request(asked: dict[str, Any]) -> N
     for confidence in ("NaN", "-0.1", "1.1", "Infinity"):
         with pytest.raises(ValueError):
             EntryRequest(OptionContract(), Decimal(confidence))
+
+
+# ---- What becomes of it ----
+
+
+def test_what_is_placed_is_bought_within_its_worst_price_and_held_by_its_plan(bet: Bet) -> None:
+    decision = enter(bet).decision
+    for seconds in range(0, 50, 2):
+        at = bet.at + timedelta(seconds=seconds)
+        bet.quote(quoted_at=at, changed_at=at, confirmed_at=at)
+        work_orders(now=bet.wall(at), plan=exit_plan)
+    position = Position.objects.get()
+    assert (position.decision, position.quantity_open) == (decision, 3)
+    assert Decimal("44.00") <= position.average_entry_price <= Decimal("44.80")
+    assert (position.regime, position.initial_stop) == ("morning", Decimal("33.30"))
+    assert list(position.slices.order_by("number").values_list("cumulative_share_ten_thousandths", flat=True)) == [
+        3300,
+        6600,
+        10_000,
+    ]
+    assert reserved(bet.portfolio) == 0
+    bet.portfolio.refresh_from_db()
+    assert bet.portfolio.cash == 60_000 - position.entry_cost - position.fees
