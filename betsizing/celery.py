@@ -9,6 +9,8 @@ from celery.contrib.django.task import DjangoTask
 
 from betsizing.embedded import broker
 
+STDERR = 2  # by number: a worker puts a logger in the place of sys.stderr
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "betsizing.settings")
 broker.register()
 
@@ -24,7 +26,7 @@ class Task(DjangoTask):
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if not self.time_limit or self.request.called_directly or self.request.is_eager:
             return super().__call__(*arguments, **named)
-        faulthandler.dump_traceback_later(self.time_limit, exit=True)
+        faulthandler.dump_traceback_later(self.time_limit, exit=True, file=STDERR)
         try:
             return super().__call__(*arguments, **named)
         finally:
