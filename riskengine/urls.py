@@ -12,6 +12,7 @@ urlpatterns = [
     path("decisions/<int:decision_id>/", records.decision, name="decision"),
     path("decisions/<int:decision_id>/confirm/", acts.confirm, name="confirm"),
     path("orders/", records.orders, name="orders"),
+    path("orders/<int:order_id>/cancel/", acts.cancel, name="cancel"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/close/", acts.close, name="close"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),

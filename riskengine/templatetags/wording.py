@@ -32,6 +32,8 @@ def signed_usd(value: float | None) -> str:
     """Gain and loss differ by sign as well as colour: +$1,240, −$1,600."""
     if value is None:
         return UNKNOWN
+    if not value:
+        return "$0"
     return f"+{wording.usd(float(value))}" if value > 0 else wording.usd(float(value))
 
 

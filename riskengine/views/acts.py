@@ -15,6 +15,7 @@ from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
 from positions.models import Portfolio, Position
 from riskengine.forms import PlaceForm
+from riskengine.services.decide.cancelling import NotCancellable, cancel_entry
 from riskengine.services.decide.closing import NotClosable, close_position
 from riskengine.services.decide.entries import (
     Authorised,
@@ -29,7 +30,7 @@ from riskengine.services.watch.life import life_of
 from riskengine.services.watch.words import contract_label
 from riskengine.services.wording import price
 from riskengine.views.header import header
-from riskengine.views.records import decision_or_404, position_or_404
+from riskengine.views.records import decision_or_404, order_or_404, position_or_404
 
 
 @login_required
@@ -96,6 +97,21 @@ def _answered(request: HttpRequest, answer: Authorised) -> HttpResponse:
     again = "" if answer.created else " It was placed before; nothing was ordered twice."
     most = f"at most {price(float(made.limit_price))} a share" if made.limit_price is not None else ""
     messages.success(request, f"Placed: {made.contracts:,} of {label}, {most}.{again}")
+    return redirect("desk")
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, order_id: int) -> HttpResponse:
+    """Take back what of an opening is not filled yet."""
+    order = order_or_404(request, order_id)
+    try:
+        cancelled = cancel_entry(order=order, now=timezone.now(), actor_name=request.user.get_username())
+    except (NotCancellable, PortfolioBusy) as problem:
+        messages.error(request, str(problem))
+    else:
+        kept = f" What was filled ({cancelled.filled_quantity:,}) stays." if cancelled.filled_quantity else ""
+        messages.success(request, f"Cancelling the opening of {contract_label(cancelled.contract)}.{kept}")
     return redirect("desk")
 
 

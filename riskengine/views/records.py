@@ -103,6 +103,15 @@ def orders(request: HttpRequest) -> HttpResponse:
     return render(request, "riskengine/orders.html", _listed(request) | context)
 
 
+def order_or_404(request: HttpRequest, order_id: int) -> Order:
+    """The order, or 404 whether it is missing or someone else's."""
+    visible = Order.objects.filter(portfolio__in=Portfolio.objects.visible_to(request.user))
+    found = visible.filter(pk=order_id).first()
+    if found is None:
+        raise Http404("There is no such order, or it is not yours.")
+    return found
+
+
 def _listed(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     return header(request.user, now, portfolios=list(portfolios_for(request.user)))

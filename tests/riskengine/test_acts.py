@@ -160,6 +160,39 @@ def test_a_decision_that_waits_for_a_person_can_be_confirmed_once(client: Client
     assert Order.objects.count() == 1
 
 
+# ---- Cancel ----
+
+
+def test_what_is_not_filled_of_an_entry_can_be_taken_back(client: Client, bet: Bet) -> None:
+    place(client, bet)
+    order = Order.objects.get()
+    assert "Cancel the rest" in client.get("/desk/").content.decode()
+    answer = client.post(f"/orders/{order.pk}/cancel/", follow=True)
+    order.refresh_from_db()
+    assert order.status == "cancelling"
+    page = answer.content.decode()
+    assert "Cancelling the opening of SPXW 3,700 call" in page
+    assert "Cancel the rest" not in page
+
+
+def test_an_exit_is_never_taken_back(client: Client, bet: Bet) -> None:
+    position = bet.hold(bet.contract, 4, "40.00")
+    stop = factories.exit_order(position, "stop", created_at=bet.at)
+    assert "Cancel the rest" not in client.get("/desk/").content.decode()
+    assert "an exit never is" in client.post(f"/orders/{stop.pk}/cancel/", follow=True).content.decode()
+    stop.refresh_from_db()
+    assert stop.status == "working"
+
+
+def test_a_stranger_cancels_nothing(client: Client, bet: Bet) -> None:
+    place(client, bet)
+    stranger = Client()
+    stranger.force_login(factories.user("stranger"))
+    order = Order.objects.get()
+    assert stranger.post(f"/orders/{order.pk}/cancel/").status_code == 404
+    assert client.get(f"/orders/{order.pk}/cancel/").status_code == 405
+
+
 # ---- Close ----
 
 

@@ -217,16 +217,16 @@ def _tiers(position: Any, exits: Plan, i: int, worth: float | None) -> list[dict
 
 
 def _waits(book: Book, bet: dict[str, Any], position: Any, orders: list[Order], held: Held) -> tuple[str, str]:
-    """The sentence and its tone: "order" while something works, "wait" when it waits for a person or a price."""
+    """The sentence and its tone: "order" while something works, "wait" for a person, "loss" at the stop, "stale"."""
     if working := _working(bet, orders):
         return working
     if position.status == PositionStatus.EXPIRED:
         return "Expired and not settled: a person must act.", "wait"
     if position.stop_breaches and bet["stop"] is not None:
         needed = int(np.broadcast_to(held.limits.stop_confirmations, 1)[0])
-        return f"{position.stop_breaches} of {needed} quotes at or under the stop {wording.price(bet['stop'])}", "wait"
+        return f"{position.stop_breaches} of {needed} quotes at or under the stop {wording.price(bet['stop'])}", "loss"
     if not bet["usable"]:
-        return _without_a_quote(book, bet, position.unusable_since), "wait"
+        return _without_a_quote(book, bet, position.unusable_since), "stale"
     if bet["stop"] is None:
         return "No stop: adopted from the broker, and nobody has opted in to one", "wait"
     return _next_price(bet), ""

@@ -21,14 +21,21 @@ from riskengine.services.watch.words import short_label
 
 MOMENT = timedelta(seconds=1)
 DAYS_AHEAD = 3  # a factor that changes later than that is not "soon"
+SHOWN = 4  # of the soonest, besides the closes of the session
+CLOSES = "session closes"
+FORCED_CLOSE = "forced close of what expires today"
 Coming = tuple[datetime, str]
 
 
 def coming(book: Book) -> list[dict[str, Any]]:
-    """Each with `at` (New York), `seconds` of market time until then, and `text`; the soonest first."""
+    """Each with `at` (New York), `seconds` of market time until then, and `text`; the soonest first.
+
+    The next few, and the closes of the session however many others come before them.
+    """
     found = [*_sessions(book)]
     for held in columns(book):
         found += _factor_changes(book, held)
+    due = sorted(each for each in set(found) if each[0] > book.at)
     return [
         {
             "at": ny(at),
@@ -37,8 +44,8 @@ def coming(book: Book) -> list[dict[str, Any]]:
             "text": text,
             "portfolio": book.portfolio.name,
         }
-        for at, text in sorted(set(found))
-        if at > book.at
+        for number, (at, text) in enumerate(due)
+        if number < SHOWN or text in (CLOSES, FORCED_CLOSE)
     ]
 
 
@@ -58,11 +65,11 @@ def _session(book: Book, session: Session) -> Iterator[Coming]:
     limits = book.limits
     yield session.opens_at, "session opens"
     yield session.opens_at + timedelta(minutes=float(limits.entry_delay_minutes)), "entries may begin"
-    yield session.closes_at, "session closes"
+    yield session.closes_at, CLOSES
     forced = session.forced_close_at(int(limits.forced_close_minutes))
     zero_dte = book.portfolio.system == SMART_0DTE
     if zero_dte or any(position.contract.expiration_on == session.day for position in book.positions):
-        yield forced, "forced close of what expires today"
+        yield forced, FORCED_CLOSE
     if zero_dte:
         yield forced - timedelta(minutes=float(limits.last_entry_minutes)), "last entry"
         hours = ((take_profit.MIDDAY_HOUR, limits.take_profit_midday), (take_profit.LATE_HOUR, limits.take_profit_late))

@@ -13,7 +13,7 @@ import numpy as np
 from accounts.defaults import SMART_0DTE
 from positions.brokers.ladder import PRESETS
 from positions.desk_selectors import happenings
-from positions.models import Mode, Order, Pace, Portfolio, State
+from positions.models import Mode, Order, OrderIntent, OrderStatus, Pace, Portfolio, State
 from riskengine.calculators import breakers, exposure, wording
 from riskengine.calculators.columns import lower_of
 from riskengine.loading import market
@@ -24,7 +24,6 @@ from riskengine.services.watch.coming import coming
 from riskengine.services.watch.words import contract_label, short_label
 
 EVENTS_SHOWN = 10
-COMING_SHOWN = 6
 
 
 def desk(*, portfolios: Sequence[Portfolio], now: datetime) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def desk(*, portfolios: Sequence[Portfolio], now: datetime) -> dict[str, Any]:
         orders += _orders(book)
         whose = {"slug": book.portfolio.slug, "portfolio": book.portfolio.name}
         told += [{**story.tell(row), **whose} for row in happened.get(book.portfolio.pk, [])]
-        soon += coming(book)[:COMING_SHOWN]
+        soon += coming(book)
     return {
         "at": ny(now),
         "portfolios": cards,
@@ -207,6 +206,7 @@ def _order(book: Book, order: Order, child: Order | None) -> dict[str, Any]:
         "decision_id": order.decision_id,
         "intent": order.get_intent_display(),
         "urgent": order.pace == Pace.URGENT,
+        "cancellable": order.intent == OrderIntent.OPEN and order.status != OrderStatus.CANCELLING,
         "label": contract_label(order.contract),
         "short": short_label(order.contract),
         "side": order.side,

@@ -14,7 +14,10 @@ CAUSES = {"settled": "settlement", "expired": "expiration", "manual_close": "a p
 
 
 def tell(row: Happening) -> dict[str, Any]:
-    """The sentence, its New York time, its tone ("gain", "loss", "wait", "alarm" or none) and where it leads."""
+    """The sentence, its New York time, its tone and where it leads.
+
+    Tones: "gain", "loss", "order" for what works, "wait" for what waits for a person, "alarm" for a halt, or none.
+    """
     text, tone = _TELLERS[row.what](row)
     return {
         "at": ny(row.at),
@@ -61,7 +64,7 @@ def _position(row: Happening) -> tuple[str, str]:
     if row.kind.endswith("_ordered"):
         intent = row.kind.removesuffix("_ordered")
         because = f" {detail['sentence']}" if detail.get("sentence") else ""
-        return f"{INTENTS.get(intent, intent)}: {_contracts(after)} ordered sold.{because}", "wait"
+        return f"{INTENTS.get(intent, intent)}: {_contracts(after)} ordered sold.{because}", "order"
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in after.items() if _is_plain(value))
     return f"{row.kind.replace('_', ' ').capitalize()}{f': {told}' if told else ''}", ""
 
@@ -89,7 +92,7 @@ def _sold(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
 
 def _slice_pending(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     numbers = [str(each.get("number")) for each in after.get("slices", [])]
-    return f"Tier {' and '.join(numbers) or '?'} reached: {_contracts(after)} ordered sold", "wait"
+    return f"Tier {' and '.join(numbers) or '?'} reached: {_contracts(after)} ordered sold", "order"
 
 
 def _slice_filled(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
@@ -113,15 +116,15 @@ def _slice_deferred(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str
 
 
 def _exit_error(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
-    return str(after.get("sentence") or "An exit could not be judged; the stored stop stands"), "alarm"
+    return str(after.get("sentence") or "An exit could not be judged; the stored stop stands"), "wait"
 
 
 def _late(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
-    return f"{after.get('minutes', '?')} minutes to the close and {_contracts(after)} still not sold", "alarm"
+    return f"{after.get('minutes', '?')} minutes to the close and {_contracts(after)} still not sold", "wait"
 
 
 def _settlement_needed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
-    return f"Expired, and a person must act: {after.get('why') or 'no reason recorded'}", "alarm"
+    return f"Expired, and a person must act: {after.get('why') or 'no reason recorded'}", "wait"
 
 
 def _first(values: Mapping[str, Any], *names: str) -> Any:
@@ -152,16 +155,16 @@ def _order(row: Happening) -> tuple[str, str]:
     reason = data.get("reject_reason") or (data.get("detail") or {}).get("reason") or ""
     because = f": {reason}" if reason else ""
     if row.kind == "rejected":
-        return f"{name} order rejected{because}", "alarm"
+        return f"{name} order rejected{because}", "wait"
     if row.kind == "unknown":
-        return f"{name} order: the broker's answer was lost, asking again", "wait"
+        return f"{name} order: the broker's answer was lost, asking again", "order"
     return f"{name} order {row.kind}, {done}{because}", ""
 
 
 def _decision(row: Happening) -> tuple[str, str]:
     data = row.data
     if row.kind == "refused":
-        return f"Refused by {data['code']}: {data['sentence'] or 'no sentence recorded'}", "wait"
+        return f"Refused by {data['code']}: {data['sentence'] or 'no sentence recorded'}", ""
     return f"Approved: buy {data['contracts']:,}, at most {_price(data['limit'])} a share", ""
 
 
