@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import CharField, Exists, OuterRef, Q, Value
+from django.db.models.functions import Cast, Concat
 
 from positions.market.calendar import Calendar, Session, new_york_date
-from positions.models import EquitySnapshot, ExchangeSession
+from positions.models import Decision, EquitySnapshot, ExchangeSession
 
 DAYS_AROUND = timedelta(days=12)  # covers the longest closure and the next session beyond it
 
@@ -82,6 +83,23 @@ def snapshots_of(days: Mapping[int, date]) -> dict[int, EquitySnapshot]:
     for portfolio, day in days.items():
         wanted |= Q(portfolio_id=portfolio, session_on=day)
     return {snapshot.portfolio_id: snapshot for snapshot in EquitySnapshot.objects.filter(wanted)}
+
+
+def waiting_decisions(at: Mapping[int, datetime], *, confirms: str) -> list[Decision]:
+    """Approved openings without an order, still good at their portfolio's market time, the oldest first.
+
+    `confirms` begins the key of a confirmation: what was confirmed waits no more.
+    """
+    if not at:
+        return []
+    wanted = Q()
+    for portfolio, moment in at.items():
+        wanted |= Q(portfolio_id=portfolio, decided_at__lte=moment, expires_at__gte=moment)
+    key = Concat(Value(confirms), Cast(OuterRef("pk"), CharField()))
+    confirmed = Decision.objects.filter(portfolio=OuterRef("portfolio"), idempotency_key=key)
+    rows = Decision.objects.filter(wanted, intent="open", approved=True, orders__isnull=True)
+    rows = rows.exclude(inputs__has_key="confirms").exclude(Exists(confirmed))
+    return list(rows.select_related("contract", "portfolio").defer("inputs", "trace", "gates").order_by("id"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,10 +152,14 @@ def test_a_decision_that_waits_for_a_person_can_be_confirmed_once(client: Client
         expires_at=bet.at + timedelta(seconds=60),
         inputs={"request": {"pace": "fast"}},
     )
+    desk = client.get("/desk/").content.decode()
+    assert "Waiting for you" in desk
+    assert "Place 4 contracts" in desk
     assert "Confirm and place 4 contracts" in client.get(f"/decisions/{waiting.pk}/").content.decode()
     answer = client.post(f"/decisions/{waiting.pk}/confirm/", follow=True)
     assert answer.redirect_chain == [("/desk/", 302)]
     assert Order.objects.get().pace == "fast"
+    assert "Waiting for you" not in answer.content.decode()
     client.post(f"/decisions/{waiting.pk}/confirm/", follow=True)
     assert Order.objects.count() == 1
 

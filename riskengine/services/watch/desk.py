@@ -12,12 +12,13 @@ import numpy as np
 
 from accounts.defaults import SMART_0DTE
 from positions.brokers.ladder import PRESETS
-from positions.desk_selectors import happenings
-from positions.models import Mode, Order, OrderIntent, OrderStatus, Pace, Portfolio, State
+from positions.desk_selectors import happenings, waiting_decisions
+from positions.models import Decision, Mode, Order, OrderIntent, OrderStatus, Pace, Portfolio, State
 from riskengine.calculators import breakers, exposure, wording
 from riskengine.calculators.columns import lower_of
 from riskengine.loading import market
 from riskengine.loading.desk import Book, load_books
+from riskengine.services.decide.entries import CONFIRMS
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.watch import bets, story
 from riskengine.services.watch.coming import coming
@@ -30,6 +31,7 @@ def desk(*, portfolios: Sequence[Portfolio], now: datetime) -> dict[str, Any]:
     """What the desk shows of these portfolios at wall time `now`. A fixed number of statements, whatever is open."""
     books = load_books(portfolios, now=now)
     happened = happenings([book.portfolio.pk for book in books], limit=EVENTS_SHOWN) if books else {}
+    waiting = waiting_decisions({book.portfolio.pk: book.at for book in books}, confirms=CONFIRMS)
     cards, open_bets, orders, told, soon = [], [], [], [], []
     for book in books:
         valued = bets.valued(book)
@@ -43,6 +45,7 @@ def desk(*, portfolios: Sequence[Portfolio], now: datetime) -> dict[str, Any]:
         "at": ny(now),
         "portfolios": cards,
         "several": len(cards) > 1,
+        "waiting": [_waiting(each) for each in waiting],
         "bets": open_bets,
         "orders": orders,
         "events": told,
@@ -182,6 +185,19 @@ def _entries(book: Book, money: dict[str, Any], risk_check: dict[str, Any]) -> d
         ),
     ]
     return {"reasons": [sentence for stands, sentence in blocks if stands]}
+
+
+def _waiting(decision: Decision) -> dict[str, Any]:
+    """An approved entry that needs a person's yes."""
+    return {
+        "id": decision.pk,
+        "portfolio": decision.portfolio.name,
+        "label": contract_label(decision.contract),
+        "contracts": decision.contracts,
+        "dollars": float(decision.dollars),
+        "who": decision.requested_by_name,
+        "expires_at": ny(decision.expires_at),
+    }
 
 
 # ---- Working orders ----

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from positions.desk_selectors import happenings_of
-from positions.market.clock import market_now
 from positions.models import Decision, Fill, Order, OrderIntent, Portfolio, Position
 from riskengine.loading.desk import load_books
+from riskengine.services.decide.entries import awaits_confirmation, opening_of
 from riskengine.services.decide.inputs import ny
 from riskengine.services.watch import bets, story
 from riskengine.services.watch.words import contract_label, short_label
@@ -148,17 +148,10 @@ def decision_of(decision: Decision, *, now: datetime) -> dict[str, Any]:
         "minimum": None if decision.min_size_dollars is None else float(decision.min_size_dollars),
         "multiplier": None if decision.scale_multiplier is None else float(decision.scale_multiplier),
         "expires_at": ny(decision.expires_at),
-        "waits": _waits(decision, now),
+        "waits": awaits_confirmation(decision, opening_of(decision), now),
         "engine": decision.engine_version,
         "key": decision.idempotency_key,
     }
-
-
-def _waits(decision: Decision, now: datetime) -> bool:
-    """Whether it is approved, has no order, and can still be confirmed."""
-    if not decision.approved or "confirms" in decision.inputs or decision.orders.exists():
-        return False
-    return market_now(decision.portfolio.clock, now) <= decision.expires_at
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:
