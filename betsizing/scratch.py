@@ -7,6 +7,7 @@ one may connect to it, so it can be cloned at any time. Works on the embedded da
 create databases.
 """
 
+import os
 import re
 import signal
 import threading
@@ -28,7 +29,7 @@ TEMPLATES = 0
 MOST_AT_ONCE = 64
 # Nothing in a clone outlives its owner: a commit need not wait for the disk, and its short statements gain nothing
 # from compiled plans.
-SESSION_OPTIONS = "-c synchronous_commit=off -c jit=off"
+SESSION_OPTIONS = "-c synchronous_commit=off -c jit=off -c application_name=betsizing-scratch-{pid}"
 
 
 class ScratchRefused(Exception):
@@ -46,6 +47,7 @@ class Template:
 
     @property
     def family(self) -> str:
+        """No kind may begin with another one and an underscore: older ones of a family are removed by it."""
         return f"{TEMPLATE_PREFIX}{self.kind}_"
 
     @property
@@ -61,7 +63,8 @@ class _Place:
     options: dict[str, Any]
 
     def another(self, name: str) -> "_Place":
-        return _Place(name, self.options | {"options": f"{self.options.get('options', '')} {SESSION_OPTIONS}".strip()})
+        ours = SESSION_OPTIONS.format(pid=os.getpid())
+        return _Place(name, self.options | {"options": f"{self.options.get('options', '')} {ours}".strip()})
 
 
 @contextmanager
@@ -79,9 +82,7 @@ def scratch_database(template: Template, *, when_filling: Callable[[], None]) ->
                     _remove_orphans(sql)
                     _make_template(sql, template, when_filling)
                     name = _take_number(sql)
-                    sql.execute(
-                        SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template.name))
-                    )
+                    _clone(sql, template.name, name)
             except errors.InsufficientPrivilege as error:
                 raise ScratchRefused(
                     f"A replay runs in a database of its own, and the role {connection.settings_dict.get('USER', '')} "

@@ -65,7 +65,7 @@ class Command(BaseCommand):
             gates=not options["no_gates"],
             cash=options["cash"],
         )
-        signal.signal(signal.SIGTERM, _end)
+        before = signal.signal(signal.SIGTERM, _end)
         progress = _Progress(self, options["speed"], shown=options["verbosity"] > 0)
         try:
             result = replay(request, Watcher(progress.say, progress.reached))
@@ -74,6 +74,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("Interrupted: no report was written.", returncode=130) from None
         finally:
+            signal.signal(signal.SIGTERM, before)
             progress.clear()
         _write(out, result)
         progress.say(_summary(result, out))

@@ -24,8 +24,7 @@ from accounts.selectors import ladders_of, latest_revision, numbers_of
 from accounts.services import revise_profile
 from betsizing.scratch import scratch_database
 from positions.market.calendar import OutsideCalendar, Session
-from positions.market_selectors import calendar_around
-from positions.models import ClockKind, Mode, Portfolio
+from positions.models import ClockKind, ExchangeSession, Mode, Portfolio
 from positions.services.portfolio import ClockSetting, create_portfolio
 from positions.services.settlement import settle_expired
 from positions.services.working import work_orders
@@ -112,11 +111,11 @@ def _replayed(request: Request, entries: list[Entry], watcher: Watcher) -> dict[
 
 
 def _session(day: date) -> Session:
-    noon = datetime.combine(day, datetime.min.time(), tzinfo=SEEDED_AT.tzinfo) + timedelta(hours=17)
-    session = calendar_around(noon).session(day)
-    if session is None:
-        raise ReplayRefused(f"The exchange was closed on {day:%A} {day}: there is no session to replay.")
-    return session
+    row = ExchangeSession.objects.filter(exchange="XNYS", session_on=day)
+    found = row.values_list("session_on", "open_at", "close_at", "is_early").first()
+    if found is None:
+        raise ReplayRefused(f"There is no session of the exchange on {day:%A} {day}: the calendar knows none.")
+    return Session(*found)
 
 
 def _profile(request: Request) -> RiskProfile:

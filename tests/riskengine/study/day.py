@@ -4,16 +4,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from django.core.management import call_command
 
 from positions.market.symbols import parse
 
 ROOT = Path(__file__).resolve().parents[3]
-DATA = ROOT / "positions" / "recorded"
 DAY = date(2021, 1, 4)
 OPENS = time(9, 30)
 QUOTE_HEADER = "ts,underlying,style,expiry,dte,right,strike,bid,bid_size,ask,ask_size"
@@ -90,13 +92,22 @@ class Made:
     def report(self) -> Path:
         return self.folder / "report.json"
 
-    def replay(self, *more: str) -> dict[str, Any]:
+    @property
+    def arguments(self) -> list[str]:
+        given = {
+            "quotes": self.quotes,
+            "underlying": self.underlying,
+            "date": DAY,
+            "portfolio": "smart-0dte",
+            "entries": self.entries_file,
+            "report": self.report,
+        }
+        return [str(part) for name, value in given.items() for part in (f"--{name}", value)]
+
+    def replay(self, *more: object) -> dict[str, Any]:
+        """The report of a replay with these arguments after the usual ones; the last of a name counts."""
         self.write()
-        done = replay(
-            *("--quotes", self.quotes, "--underlying", self.underlying, "--date", DAY, "--portfolio", "smart-0dte"),
-            *("--entries", self.entries_file, "--report", self.report, *more),
-        )
-        assert done.returncode == 0, done.stderr
+        replay(*self.arguments, *more)
         return json.loads(self.report.read_text())
 
 
@@ -111,15 +122,15 @@ def spx_bars(level: float, *, until: str = "16:00") -> list[str]:
     ]
 
 
-def replay(*arguments: object, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def replay(*arguments: object) -> None:
+    """The command in this process, which must be let to the database (`unblocked`)."""
+    call_command("replay", *map(str, arguments), stderr=StringIO())
+
+
+def process(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
     """The command as a person runs it, on the cluster of the tests."""
-    run = {"cwd": ROOT, "env": environ(environment), "capture_output": True, "text": True, "timeout": 300}
-    return subprocess.run(command(*arguments), check=False, **run)
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "manage.py", "replay", *map(str, arguments)]
-
-
-def environ(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    return os.environ | {"DJANGO_SETTINGS_MODULE": "tests.batch_settings"} | dict(more or {})
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.batch_settings"}
+    command = [sys.executable, "manage.py", "replay", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | settings | environment, stderr=subprocess.PIPE, text=True
+    )

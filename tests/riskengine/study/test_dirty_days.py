@@ -13,8 +13,6 @@ import pytest
 from tests.riskengine.study import checker
 from tests.riskengine.study.day import DAY, Made, Script, spx_bars
 
-pytestmark = pytest.mark.slow
-
 
 def strike(number: int, right: str = "C") -> str:
     return f"SPXW210104{right}0{number:04d}000"
@@ -71,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture(scope="module")
-def report(made: Made) -> dict[str, Any]:
+def report(made: Made, unblocked: None) -> dict[str, Any]:
     return made.replay("--no-gates", "--cash", "1000000")
 
 
