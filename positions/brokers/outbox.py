@@ -74,10 +74,15 @@ class Delivery:
     submitted: int = 0
 
     @property
+    def is_simple(self) -> bool:
+        """Every message was sent and answered."""
+        return not (self.lost or self.retried or self.withdrawn)
+
+    @property
     def is_plain(self) -> bool:
         """Every message was sent, and every order spoken of works or is filled."""
         usual = all(each.answer in (Answer.WORKING, Answer.FILLED) for each in self.acknowledgements.values())
-        return usual and not (self.lost or self.retried or self.withdrawn)
+        return usual and self.is_simple
 
     def clear(self) -> None:
         """All of it has been recorded."""
@@ -214,22 +219,6 @@ def forget_finished(portfolio_id: int, now: datetime) -> None:
               AND o.status IN ('filled', 'cancelled', 'rejected') AND m.sent_at IS NULL AND m.failed_at IS NULL
             """,
             {"portfolio": portfolio_id, "now": now},
-        )
-
-
-def queue_cancels(order_ids: Sequence[int], priorities: Sequence[int], now: datetime) -> None:
-    """Cancel messages of these children, in the caller's transaction. A repeat is the same message."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO positions_outboxmessage
-                (kind, key, priority, order_id, payload, created_at, due_at, attempts, leased_by, last_error)
-            SELECT 'cancel_order', 'cancel:' || o.client_order_id, w.priority, o.id, '{}', %(now)s, %(now)s, 0, '', ''
-            FROM unnest(%(ids)s::bigint[], %(priorities)s::int[]) AS w(id, priority)
-            JOIN positions_order o ON o.id = w.id ORDER BY o.id
-            ON CONFLICT (key) DO NOTHING
-            """,
-            {"ids": list(order_ids), "priorities": list(priorities), "now": now},
         )
 
 

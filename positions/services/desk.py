@@ -2,43 +2,59 @@
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
-from accounts.models import RiskProfileRevision
 from positions.brokers.paper import Terms
 from positions.brokers.quotes import Freshness
 from positions.market.calendar import Session, new_york_date
 from positions.market.clock import LIVE
-from positions.models import ExchangeSession, Portfolio
+from positions.models import ExchangeSession, MarketClock, Portfolio
 
-_TERMS = (
-    "quote_max_age_expiring_seconds",
-    "quote_max_age_seconds",
-    "recorded_quote_max_age_seconds",
-    "fee_per_contract",
-)
+_PORTFOLIO = ("id", "slug", "name", "profile_id", "broker", "quote_source", "paper_extra_ticks")
+_CLOCK = ("id", "portfolio_id", "kind", "market_started_at", "wall_started_at", "market_ends_at", "speed")
+_WORKPLACES = f"""
+    SELECT {", ".join(f"p.{name}" for name in _PORTFOLIO)}, {", ".join(f"c.{name}" for name in _CLOCK)},
+           r.quote_max_age_expiring_seconds, r.quote_max_age_seconds, r.recorded_quote_max_age_seconds,
+           r.fee_per_contract
+    FROM positions_portfolio p
+    JOIN positions_marketclock c ON c.portfolio_id = p.id
+    CROSS JOIN LATERAL (
+        SELECT * FROM accounts_riskprofilerevision WHERE profile_id = p.profile_id ORDER BY number DESC LIMIT 1
+    ) r
+    WHERE p.id = ANY(%s)
+"""  # noqa: S608 (columns are ours)
 
 
-def portfolios_with_clocks(portfolio_ids: Collection[int]) -> dict[int, Portfolio]:
-    return Portfolio.objects.select_related("clock").in_bulk(portfolio_ids)
+def workplaces(portfolio_ids: Collection[int]) -> dict[int, tuple[Portfolio, Terms]]:
+    """Each portfolio with its clock, and the terms of its profile's newest revision. One statement; what else a
+    portfolio has is read when it is asked for."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WORKPLACES, [list(portfolio_ids)])
+        return {row[0]: _workplace(row) for row in cursor.fetchall()}
 
 
-def terms_of(portfolio: Portfolio) -> Terms:
-    """From the newest revision of the portfolio's profile. RiskProfileRevision.DoesNotExist: the profile has none."""
-    revisions = RiskProfileRevision.objects.filter(profile_id=portfolio.profile_id).order_by("-number")
-    row = revisions.values_list(*_TERMS).first()
-    if row is None:
-        raise RiskProfileRevision.DoesNotExist(f"Profile {portfolio.profile_id} has no revision.")
-    expiring_today, others, recorded, fee = row
+def _workplace(row: tuple[Any, ...]) -> tuple[Portfolio, Terms]:
+    clocks, terms = len(_PORTFOLIO), len(_PORTFOLIO) + len(_CLOCK)
+    portfolio = Portfolio.from_db(connection.alias, _PORTFOLIO, row[:clocks])
+    portfolio.clock = MarketClock.from_db(connection.alias, _CLOCK, row[clocks:terms])
+    expiring_today, others, recorded, fee = row[terms:]
     live = portfolio.clock.kind == LIVE
-    return Terms(Freshness.of(live=live, expiring_today=expiring_today, others=others, recorded=recorded), fee)
+    return portfolio, Terms(
+        Freshness.of(live=live, expiring_today=expiring_today, others=others, recorded=recorded), fee
+    )
 
 
 def open_session(at: datetime) -> Session | None:
     """The session that is open at this market time; None outside of one."""
-    found = ExchangeSession.objects.filter(exchange="XNYS", session_on=new_york_date(at))
-    row = found.values_list("session_on", "open_at", "close_at", "is_early").first()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT session_on, open_at, close_at, is_early FROM positions_exchangesession "
+            "WHERE exchange = 'XNYS' AND session_on = %s",
+            [new_york_date(at)],
+        )
+        row = cursor.fetchone()
     session = Session(*row) if row else None
     return session if session is not None and session.contains(at) else None
 

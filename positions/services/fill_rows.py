@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from positions.models import ExitSlice, Position
+from positions.models import ExitSlice, Portfolio, Position
 from positions.models.order import WHOLE_POSITION
 from positions.services.portfolio import SYSTEM_NAME
 
@@ -79,18 +79,37 @@ class Child:
     filled_at: datetime | None = None
 
 
+def booked(execution_ids: Sequence[str]) -> set[str]:
+    """Those of the executions that are booked already."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT execution_id FROM positions_fill WHERE execution_id = ANY(%s)", [list(execution_ids)])
+        return {execution_id for (execution_id,) in cursor.fetchall()}
+
+
 def lock_positions(client_order_ids: Sequence[str]) -> dict[int, Position]:
     """The positions these orders belong to, locked by ascending id."""
-    rows = Position.objects.filter(orders__client_order_id__in=client_order_ids).order_by().values("pk")
-    locked = Position.objects.filter(pk__in=rows).order_by("id").select_for_update(no_key=True, of=("self",))
+    locked = Position.objects.raw(
+        """
+        SELECT * FROM positions_position
+        WHERE id IN (SELECT position_id FROM positions_order WHERE client_order_id = ANY(%s))
+        ORDER BY id FOR NO KEY UPDATE
+        """,
+        [list(client_order_ids)],
+    )
     return {row.pk: row for row in locked}
 
 
 def lock_slices(position_ids: Iterable[int]) -> dict[int, list[ExitSlice]]:
     """Pending slices by the order that fills them, the lowest first."""
-    rows = ExitSlice.objects.filter(position_id__in=position_ids, state="pending").order_by("id")
+    wanted = list(position_ids)
+    if not wanted:
+        return {}
     found: dict[int, list[ExitSlice]] = {}
-    for row in rows.select_for_update(no_key=True, of=("self",)):
+    for row in ExitSlice.objects.raw(
+        "SELECT * FROM positions_exitslice WHERE position_id = ANY(%s) AND state = 'pending' "
+        "ORDER BY id FOR NO KEY UPDATE",
+        [wanted],
+    ):
         found.setdefault(row.order_id, []).append(row)
     for each in found.values():
         each.sort(key=lambda row: row.number)
@@ -132,6 +151,15 @@ def update_orders(children: Iterable[Child], at: datetime) -> None:
                 name: list(column)
                 for name, column in zip(("filled", "status", "position", "next", "at"), columns, strict=True)
             },
+        )
+
+
+def update_cash(portfolio: Portfolio) -> None:
+    """Cash and settled cash of a portfolio that is locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE positions_portfolio SET cash = %s, settled_cash = %s WHERE id = %s",
+            [portfolio.cash, portfolio.settled_cash, portfolio.pk],
         )
 
 

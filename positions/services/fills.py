@@ -41,6 +41,7 @@ from positions.models.order import BUYING, WHOLE_POSITION
 from positions.services import fill_rows
 from positions.services.desk import next_session_day
 from positions.services.fill_rows import Child
+from positions.services.insertion import insert_all
 from positions.services.order_changes import limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 
@@ -95,11 +96,7 @@ def book_executions(
         return 0
     limit_lock_waits()
     locked = lock_portfolio(portfolio.pk)
-    known = set(
-        Fill.objects.filter(execution_id__in=[e.execution_id for e in executions]).values_list(
-            "execution_id", flat=True
-        )
-    )
+    known = fill_rows.booked([e.execution_id for e in executions])
     new = {e.execution_id: e for e in sorted(executions, key=lambda e: e.executed_at) if e.execution_id not in known}
     if not new:
         return 0
@@ -353,22 +350,22 @@ def _plan_entries(
 
 
 def _write(locked: Portfolio, children: dict[str, Child], batch: _Batch, at: datetime) -> None:
-    Position.objects.bulk_create(batch.opened)
+    insert_all(batch.opened)
     opened = {position.decision_id: position.pk for position in batch.opened}
     for child in children.values():
         child.position_id = child.position_id or opened.get(child.decision_id)
     fill_rows.update_positions(list(batch.touched.values()))
     fill_rows.update_orders(children.values(), at)
     fill_rows.enlarge_whole_closes(batch.bought)
-    Fill.objects.bulk_create(batch.fills)
+    insert_all(batch.fills)
     for movement in batch.cash:
         movement.portfolio = locked
-    CashMovement.objects.bulk_create(batch.cash)
+    insert_all(batch.cash)
     fill_rows.update_slices([each for each in batch.slices.values() if each.pk is not None])
-    ExitSlice.objects.bulk_create(each for each in batch.slices.values() if each.pk is None)
-    PartialProfitTaking.objects.bulk_create(batch.takings)
-    OrderEvent.objects.bulk_create(batch.order_events)
-    PositionEvent.objects.bulk_create(batch.position_events)
+    insert_all(each for each in batch.slices.values() if each.pk is None)
+    insert_all(batch.takings)
+    insert_all(batch.order_events)
+    insert_all(batch.position_events)
     closed = [p.pk for p in (*batch.opened, *batch.touched.values()) if p.status == PositionStatus.CLOSED]
     if closed:
         fill_rows.cancel_slices(closed, at)
@@ -376,7 +373,7 @@ def _write(locked: Portfolio, children: dict[str, Child], batch: _Batch, at: dat
         fill_rows.rearm_cancelled_slices(batch.reopened, at)
     locked.cash += sum((m.amount for m in batch.cash), Decimal(0))
     locked.settled_cash += sum((m.amount for m in batch.cash if m.settles_on <= batch.today), Decimal(0))
-    locked.save(update_fields=["cash", "settled_cash"])
+    fill_rows.update_cash(locked)
 
 
 def _event(

@@ -20,8 +20,8 @@ Status: TypeAlias = Any  # an OrderStatus; without Django's stubs its members pa
 _CHANGE = """
     WITH wanted AS (
         SELECT * FROM unnest(%(ids)s::bigint[], %(before)s::text[], %(after)s::text[], %(at)s::timestamptz[],
-                             %(detail)s::text[], %(reason)s::text[], %(broker_id)s::text[])
-            AS w(id, before, after, at, detail, reason, broker_id)
+                             %(detail)s::text[], %(reason)s::text[], %(broker_id)s::text[], %(priority)s::int[])
+            AS w(id, before, after, at, detail, reason, broker_id, priority)
     ), changed AS (
         UPDATE positions_order o SET
             status = w.after,
@@ -31,7 +31,16 @@ _CHANGE = """
             reject_reason = CASE WHEN w.reason = '' THEN o.reject_reason ELSE w.reason END,
             broker_order_id = CASE WHEN w.broker_id = '' THEN o.broker_order_id ELSE w.broker_id END
         FROM wanted w WHERE o.id = w.id AND o.status = w.before
-        RETURNING o.id, w.before, w.after, w.at, w.detail
+        RETURNING o.id, o.client_order_id, w.before, w.after, w.at, w.detail, w.priority
+    ), queued AS (
+        INSERT INTO positions_outboxmessage
+            (kind, key, priority, order_id, payload, created_at, due_at, attempts, leased_by, last_error)
+        SELECT 'cancel_order', 'cancel:' || client_order_id, priority, id, '{}', %(now)s, %(now)s, 0, '', ''
+        FROM changed WHERE priority IS NOT NULL ORDER BY id
+        ON CONFLICT (key) DO NOTHING
+    ), told AS (
+        UPDATE positions_outboxmessage SET sent_at = %(now)s, leased_until = NULL
+        WHERE id = ANY(%(sent)s::bigint[]) AND sent_at IS NULL
     )
     INSERT INTO positions_orderevent (order_id, happened_at, from_status, to_status, actor_name, detail)
     SELECT id, at, before, after, %(actor)s, detail::jsonb FROM changed ORDER BY id
@@ -41,7 +50,8 @@ _CHANGE = """
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One order from one status to another at a market time; `detail` says why."""
+    """One order from one status to another at a market time; `detail` says why. With `cancel_priority` its cancel goes
+    into the outbox."""
 
     order_id: int
     before: Status
@@ -50,14 +60,20 @@ class Change:
     detail: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     broker_order_id: str = ""
+    cancel_priority: int | None = None
 
 
 def as_json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder)
 
 
-def change_orders(changes: Sequence[Change], *, actor_name: str) -> set[int]:
-    """Apply the changes whose order is still in `before`; the ids of those, each with its OrderEvent. One statement."""
+def change_orders(
+    changes: Sequence[Change], *, actor_name: str, now: datetime | None = None, sent: Sequence[int] = ()
+) -> set[int]:
+    """Apply the changes whose order is still in `before`; the ids of those, each with its OrderEvent. One statement.
+
+    `sent` are outbox messages that brought these changes, noted as sent at wall time `now`.
+    """
     if not changes:
         return set()
     parameters = {
@@ -68,6 +84,9 @@ def change_orders(changes: Sequence[Change], *, actor_name: str) -> set[int]:
         "detail": [as_json(c.detail) for c in changes],
         "reason": [c.reason for c in changes],
         "broker_id": [c.broker_order_id for c in changes],
+        "priority": [c.cancel_priority for c in changes],
+        "sent": list(sent),
+        "now": now,
         "live": list(LIVE),
         "actor": actor_name,
     }

@@ -26,8 +26,6 @@ def apply_answers(
     orders: list[LiveOrder], delivery: Delivery, answers: Mapping[str, Acknowledgement], *, at: datetime, now: datetime
 ) -> tuple[list[LiveOrder], bool]:
     """What the broker said, to the children and their messages; the orders still live, and whether any changed."""
-    if delivery:
-        outbox.record(delivery, now)
     intents = {order.order_id: order for order in orders if order.parent_id is None}
     changes: list[Change] = []
     again: list[int] = []
@@ -44,7 +42,10 @@ def apply_answers(
         if change.after == "rejected":
             intent.rejected = change.reason or "rejected by the broker"
         child.status = change.after
-    changed = change_orders(changes, actor_name=SYSTEM_NAME)
+    told = bool(delivery) and delivery.is_simple and bool(changes)
+    if delivery and not told:
+        outbox.record(delivery, now)
+    changed = change_orders(changes, actor_name=SYSTEM_NAME, now=now, sent=delivery.sent if told else ())
     if again:
         outbox.send_again(again, now)
     return [order for order in orders if order.status not in ("cancelled", "rejected")], bool(changed)
@@ -84,18 +85,22 @@ def take(
     steps: Steps, orders: list[LiveOrder], holdings: Mapping[int, Holding], *, at: datetime, now: datetime
 ) -> list[LiveOrder]:
     """Write the steps, one statement a table; the orders that are live after them."""
+    urgent = {order.position_id for order in orders if order.is_urgent}
     changes = [
-        Change(child.order_id, child.status, "cancelling", at, {"reason": why}) for child, why in steps.withdrawn
+        Change(
+            child.order_id,
+            child.status,
+            "cancelling",
+            at,
+            {"reason": why},
+            cancel_priority=0 if child.position_id in urgent else child.priority,
+        )
+        for child, why in steps.withdrawn
     ]
     changes += [Change(f.intent.order_id, f.intent.status, f.status, at, f.detail, _refusal(f)) for f in steps.finished]
-    change_orders(changes, actor_name=SYSTEM_NAME)
-    if steps.withdrawn:
-        withdrawn = [child for child, _ in steps.withdrawn]
-        urgent = _closing(orders)
-        priorities = [0 if child.position_id in urgent else child.priority for child in withdrawn]
-        outbox.queue_cancels([child.order_id for child in withdrawn], priorities, now)
-        for child in withdrawn:
-            child.status = "cancelling"
+    change_orders(changes, actor_name=SYSTEM_NAME, now=now)
+    for child, _ in steps.withdrawn:
+        child.status = "cancelling"
     _finish(steps.finished, holdings, at)
     _postpone(steps)
     _say_settlement_awaited(steps, at)
@@ -106,10 +111,6 @@ def take(
 
 def _refusal(finish: Finish) -> str:
     return str(finish.detail.get("reason", "")) if finish.status == "rejected" else ""
-
-
-def _closing(orders: Sequence[LiveOrder]) -> set[int | None]:
-    return {order.position_id for order in orders if order.is_urgent}
 
 
 def _finish(finished: Sequence[Finish], holdings: Mapping[int, Holding], at: datetime) -> None:

@@ -31,7 +31,7 @@ from positions.market_selectors import underlying_prices
 from positions.models import Broker, Portfolio
 from positions.services import live_orders as rows
 from positions.services import step_rows
-from positions.services.desk import lock_portfolio_row, open_session, portfolios_with_clocks, terms_of
+from positions.services.desk import lock_portfolio_row, open_session, workplaces
 from positions.services.fills import Planner, book_executions
 from positions.services.live_orders import Holding, LiveOrder
 from positions.services.order_changes import Change, change_orders
@@ -63,9 +63,9 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
         return Worked(False)
     changed, next_at, errors = False, {}, {}
     by_portfolio = {key: list(group) for key, group in groupby(live, key=lambda order: order.portfolio_id)}
-    portfolios = portfolios_with_clocks(by_portfolio)
+    places = workplaces(by_portfolio)
     for portfolio_id, orders in by_portfolio.items():
-        desk = _Desk(portfolios[portfolio_id], now, plan)
+        desk = _Desk(*places[portfolio_id], now, plan)
         try:
             changed |= desk.work(orders)
         except Exception as error:
@@ -79,14 +79,14 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
 def work_portfolio(portfolio: Portfolio, *, now: datetime, plan: Planner) -> bool:
     """The same for one portfolio, whose errors are the caller's; whether anything changed."""
     live = rows.live_orders([portfolio.pk])
-    return _Desk(portfolio, now, plan).work(live) if live else False
+    return _Desk(*workplaces([portfolio.pk])[portfolio.pk], now, plan).work(live) if live else False
 
 
 class _Desk:
     """The orders of one portfolio at one moment."""
 
-    def __init__(self, portfolio: Portfolio, now: datetime, plan: Planner) -> None:
-        self.portfolio, self.now, self.plan = portfolio, now, plan
+    def __init__(self, portfolio: Portfolio, terms: Terms, now: datetime, plan: Planner) -> None:
+        self.portfolio, self.terms, self.now, self.plan = portfolio, terms, now, plan
         self.at = market_now(portfolio.clock, now)
         self.next_at: datetime | None = None
         self._quotes: dict[int, Quote] = {}
@@ -94,10 +94,6 @@ class _Desk:
     @cached_property
     def broker(self) -> BrokerProtocol:
         return broker_of(self.portfolio)
-
-    @cached_property
-    def terms(self) -> Terms:
-        return terms_of(self.portfolio)
 
     @cached_property
     def session(self) -> Session | None:
@@ -120,8 +116,8 @@ class _Desk:
         submitted = delivery.submitted > 0
         accepted = self._accept(delivery, children)
         answers = delivery.acknowledgements | self._look_up(children, delivery)
-        may_fill = first or submitted or _told_of_fills(children, answers)
-        booked = self._book(children) if may_fill else 0
+        untold = first or _told_of_fills(children, answers)
+        booked = self._book(children, ask=untold) if untold or submitted else 0
         # What ends by a fill while a message about it is on its way leaves the message behind: it is laid aside.
         between = any(child.status in ("submitting", "cancelling") for child in children)
         if booked:
@@ -145,24 +141,24 @@ class _Desk:
         return outbox.deliver(self.portfolio.pk, self.broker, at=self.at, now=self.now)
 
     def _accept(self, delivery: Delivery, children: Sequence[LiveOrder]) -> bool:
-        """The usual answer, that all is working: noted at once, since it changes neither exposure nor cash. The orders
-        come first: dying in between leaves their messages to be sent again, which looks them up."""
+        """The usual answer, that all is working: noted at once, since it changes neither exposure nor cash."""
         if not (delivery.submitted and delivery.is_plain):
             return False
-        told = delivery.acknowledgements
-        sent = [each for each in children if each.client_order_id in told]
+        known = {key: each.broker_order_id for key, each in delivery.acknowledgements.items()}
+        sent = [each for each in children if each.client_order_id in known]
         if not all(each.status == "submitting" for each in sent):
             return False
-        change_orders(
-            [
-                Change(
-                    each.order_id, each.status, "working", self.at, {}, "", told[each.client_order_id].broker_order_id
-                )
-                for each in sent
-            ],
-            actor_name=SYSTEM_NAME,
-        )
-        outbox.record(delivery, self.now)
+        changes = [
+            Change(
+                each.order_id,
+                each.status,
+                "working",
+                self.at,
+                broker_order_id=known[each.client_order_id],
+            )
+            for each in sent
+        ]
+        change_orders(changes, actor_name=SYSTEM_NAME, now=self.now, sent=delivery.sent)
         for each in sent:
             each.status = "working"
         delivery.clear()
@@ -183,11 +179,14 @@ class _Desk:
             logger.warning("%s: the broker cannot say how %d orders stand: %s", self.portfolio, len(awaited), error)
             return {}
 
-    def _book(self, children: Sequence[LiveOrder]) -> int:
+    def _book(self, children: Sequence[LiveOrder], *, ask: bool) -> int:
+        """Book what was executed. `ask`: there may be something even when the paper broker has just filled nothing."""
         if not children:
             return 0
         if self.portfolio.broker == Broker.PAPER:
-            paper.match(self.portfolio, at=self.at, terms=self.terms)
+            filled = paper.match(self.portfolio, at=self.at, terms=self.terms)
+            if not (filled or ask):
+                return 0
         try:
             found = self.broker.executions(self.portfolio, min(child.created_at for child in children))
         except BrokerUnavailable as error:

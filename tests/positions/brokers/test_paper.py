@@ -8,7 +8,7 @@ import pytest
 from positions.brokers.base import Answer, Instruction
 from positions.brokers.paper import PaperBroker, match
 from positions.models import PaperExecution, PaperOrder
-from positions.services.desk import terms_of
+from positions.services.desk import workplaces
 from tests import factories
 from tests.positions.market_day import CLOSE, OPEN, SECOND, START, portfolio, quote
 
@@ -33,7 +33,7 @@ def send(of, contract, side, quantity, limit, name="a", at=START):
 
 def fill(of, at: datetime = START) -> list[tuple[str, int, Decimal]]:
     known = set(PaperExecution.objects.values_list("pk", flat=True))
-    match(of, at=at, terms=terms_of(of))
+    match(of, at=at, terms=workplaces([of.pk])[of.pk][1])
     new = PaperExecution.objects.exclude(pk__in=known).order_by("id")
     return list(new.values_list("order__client_order_id", "quantity", "price"))
 
