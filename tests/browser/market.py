@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from positions import recorded
-from positions.models import MarketClock
+from positions.models import MarketClock, Portfolio
 from positions.services import demo
 
 PASSWORD = "four-plain-words-here"
@@ -48,6 +48,8 @@ def load(folder: Path, now: datetime) -> None:
     MarketClock.objects.filter(portfolio__slug="smart-0dte").update(
         market_started_at=STOPPED_AT, wall_started_at=now, speed=Decimal(0)
     )
+    # Its made-up market has quotes from the first moment on; pages are also to be seen without any.
+    Portfolio.objects.filter(slug="mag7-7dte").update(quote_source="a source that is silent")
 
 
 def slice_of(path: Path, folder: Path) -> Path:
