@@ -50,7 +50,7 @@ def publish_simulated(*, now: datetime) -> Published:
             with transaction.atomic():
                 quotes += _publish(world, calendar, at)
                 _leave_out_the_night(portfolio.clock, calendar, at, now)
-        except OutsideCalendar as problem:
+        except (OutsideCalendar, ValueError) as problem:  # no session so near: the same remedy
             log.warning("%s stands still: %s", portfolio, problem)
             continue
         served += 1
