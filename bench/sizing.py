@@ -103,8 +103,8 @@ def numbers(book: Any) -> list[np.ndarray]:
 def bench_preview(runs: int) -> None:
     story = preview()
     passed = sum(gate["passed"] for gate in story["gates"])
-    taken = measure(preview, runs=runs, calls=500)
-    again = measure(lambda: json.loads(json.dumps(story)), runs=runs, calls=500)
+    taken = measure(preview, runs=10 * runs, calls=50)
+    again = measure(lambda: json.loads(json.dumps(story)), runs=10 * runs, calls=50)
     one = np.ones(1)
     add = measure(lambda: np.add(one, one), runs=runs, calls=20_000)
     print(f"one preview: size, {passed} of {len(GATES)} gates passed, trace of {len(json.dumps(story)):,} bytes")

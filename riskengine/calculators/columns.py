@@ -4,18 +4,20 @@ A column is a float64 array of shape (n,); a limit is one number for the whole b
 value is NaN: every comparison with it is false, so a rule that forgets to look refuses rather than allows.
 
 A book of one row runs on numbers instead (`single`): the same rules, without paying numpy's price for each operation.
-That is why rules use `where`, `lower_of`, `higher_of`, `ratio`, `unknown` and the like from here, which take both.
+That is why rules use `where`, `lower_of`, `higher_of`, `ratio`, `unknown` and the like from here, which take both. What
+leaves is a column again (`as_column`, `as_flags`).
 
 Comparisons carry a tolerance of 1e-9 x max(1, |limit|), far below the data's resolution (confidence and correlation
 6 places, prices 4): float64 then agrees with exact arithmetic, e.g. 0.20 x 1.05 is at least 0.21 (SPEC B-14).
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
-from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, field, fields
+from functools import cache, reduce
+from operator import and_, attrgetter
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +31,13 @@ Number: TypeAlias = FloatColumn | float
 TOLERANCE = 1e-9
 CONFIDENCE_PLACES = 6
 PRICE_PLACES = 4
-LARGEST_WHOLE = 1e300
 
 
 def tolerance(limit: Number) -> Number:
     """1e-9 x max(1, |limit|), in the unit of the limit."""
-    if isinstance(limit, ndarray):
+    if limit.__class__ is ndarray:
         return np.maximum(np.abs(limit) * TOLERANCE, TOLERANCE)
-    return TOLERANCE if -1.0 < limit < 1.0 else TOLERANCE * abs(limit)
+    return TOLERANCE if -1.0 < limit < 1.0 else TOLERANCE * abs(limit)  # type: ignore[operator]
 
 
 def at_least(value: Number, limit: Number) -> BoolColumn:
@@ -63,8 +64,8 @@ def below(value: Number, limit: Number) -> BoolColumn:
 
 
 def where(condition: Any, yes: Number, no: Number) -> FloatColumn:
-    """`yes` where the condition holds, else `no`."""
-    if condition.__class__ is ndarray or yes.__class__ is ndarray or no.__class__ is ndarray:
+    """`yes` where the condition holds, else `no`; all of one where the condition is one flag for the whole book."""
+    if condition.__class__ is ndarray:
         return np.where(condition, yes, no)
     return yes if condition else no  # type: ignore[return-value]
 
@@ -87,7 +88,8 @@ def rounded_down(value: Number) -> FloatColumn:
     """To the whole number under it; NaN and infinity as they are."""
     if value.__class__ is ndarray:
         return np.floor(value)
-    return float(math.floor(value)) if -LARGEST_WHOLE < value < LARGEST_WHOLE else value  # type: ignore[return-value]
+    whole = value // 1.0  # NaN for an infinity
+    return whole if whole == whole else value  # type: ignore[return-value]
 
 
 def unknown(value: Number) -> BoolColumn:
@@ -100,6 +102,11 @@ def negated(flags: BoolColumn | bool) -> BoolColumn:
     return ~flags if flags.__class__ is ndarray else not flags  # type: ignore[return-value]
 
 
+def all_of(flags: Sequence[BoolColumn]) -> BoolColumn:
+    """Where every one of them holds."""
+    return reduce(and_, flags)
+
+
 def ratio(dividend: Number, divisor: Number) -> FloatColumn:
     """A quotient; where the divisor is 0 it is NaN or infinite as in a column, where Python's own would raise."""
     if dividend.__class__ is ndarray or divisor.__class__ is ndarray or divisor:
@@ -110,16 +117,23 @@ def ratio(dividend: Number, divisor: Number) -> FloatColumn:
 Record = TypeVar("Record")
 
 
-def single(record: Record) -> Record:
-    """A dataclass of columns of one row as the same dataclass of numbers."""
-    kind: Any = type(record)
-    names, values_of = _fields(kind)
-    return kind(**{name: column.item(0) for name, column in zip(names, values_of(record), strict=True)})  # type: ignore[no-any-return]
+class _Numbers:
+    """The one row of a record: a number under the name of each column."""
+
+
+def single(record: Record, kind: Any = None) -> Record:
+    """A dataclass of columns of one row as numbers under the same names; of `kind`, where only the fields of that class
+    are such columns. Raises ValueError where a column has more rows."""
+    named: Any = kind or type(record)
+    names, columns_of = _fields(named)
+    numbers: Any = _Numbers()
+    numbers.__dict__ = dict(zip(names, map(ndarray.item, columns_of(record)), strict=True))
+    return numbers  # type: ignore[no-any-return]
 
 
 @cache
 def _fields(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    names = tuple(kind.__dataclass_fields__)
+    names = tuple(each.name for each in fields(kind))
     return names, attrgetter(*names)
 
 
@@ -128,10 +142,34 @@ def as_column(value: Any) -> Any:
     return value if value.__class__ is ndarray else np.array([value])
 
 
+def as_flags(flags: BoolColumn | bool) -> BoolColumn:
+    """One flag as a column of one row, which nobody may write to; a column as it is."""
+    if flags.__class__ is ndarray:
+        return flags
+    return _TRUE if flags else _FALSE
+
+
+_TRUE, _FALSE = np.array([True]), np.array([False])
+_TRUE.flags.writeable = _FALSE.flags.writeable = False
+
+
+def plain_number(value: Any) -> Any:
+    """One number of numpy's as Python's own, which is five times as fast to reckon with; a column as it is."""
+    return value if value.__class__ is ndarray else float(value)
+
+
+def number_at(value: Any, row: int) -> Any:
+    """A column's number in a row; what is one number for the whole book as it is."""
+    return value.item(row if value.size > 1 else 0) if value.__class__ is ndarray else value
+
+
 def half_up_places(value: Number, places: int) -> FloatColumn:
     """Round half up to so many decimal places; a value within a few ulp under the half counts as the half."""
-    scale = 10.0**places
-    return rounded_down(value * (scale * (1.0 + 1e-15)) + 0.5) / scale
+    scale, nudged = _SCALES[places]
+    return rounded_down(value * nudged + 0.5) / scale
+
+
+_SCALES = [(10.0**places, 10.0**places * (1.0 + 1e-15)) for places in range(CONFIDENCE_PLACES + 1)]
 
 
 def whole_contracts(dollars: Number, contract_cost: Number) -> FloatColumn:
@@ -167,16 +205,15 @@ class Steps:
     inclusive: BoolColumn
     _sign: FloatColumn = field(init=False, repr=False)
     _edges: FloatColumn = field(init=False, repr=False)
-    _rows: list[tuple[float, float, float]] = field(init=False, repr=False)
+    _first: "_Ladder" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.thresholds.ndim == 2 or not self.thresholds.shape == self.values.shape == self.inclusive.shape:
             raise ValueError("a ladder has thresholds, values and inclusive of one shape (steps, rows or 1)")
         object.__setattr__(self, "_sign", np.where(self.inclusive, -1.0, 1.0))
-        edges = self._scaled(1.0)[1:, 0]
-        object.__setattr__(self, "_edges", edges)
-        columns = (self.thresholds[1:, 0], self._sign[1:, 0], self.values[1:, 0])
-        object.__setattr__(self, "_rows", list(zip(*(column.tolist() for column in columns), strict=True)))
+        object.__setattr__(self, "_edges", self._scaled(1.0)[1:, 0])
+        columns = (self.thresholds[1:, 0], self._sign[1:, 0], self._edges, self.values[:, 0])
+        object.__setattr__(self, "_first", _Ladder(*(column.tolist() for column in columns)))
 
     @classmethod
     def of(cls, rows: Sequence[tuple[float, float, bool]]) -> "Steps":
@@ -200,7 +237,7 @@ class Steps:
         A NaN in `value` gives one of the values: that its row is unusable is judged elsewhere, and refuses.
         """
         if not isinstance(value, ndarray):
-            return self._at_number(value, scale)  # type: ignore[arg-type, return-value]
+            return self._first.at(value, scale)  # type: ignore[arg-type, return-value]
         if self.shared and isinstance(scale, float) and scale == 1.0:
             rank = self._edges.searchsorted(value, "right")
         else:
@@ -208,12 +245,22 @@ class Steps:
         found: FloatColumn = self.values[rank, 0 if self.shared else np.arange(len(value))]
         return found
 
-    def _at_number(self, value: float, scale: float) -> float:
-        """For a book of one row: the same edges, step by step."""
-        found: float = self.values.item(0)
-        for threshold, sign, speaks in self._rows:
+
+class _Ladder(NamedTuple):
+    """The ladder of a book of one row: the same edges as numbers."""
+
+    thresholds: list[float]
+    signs: list[float]
+    edges: list[float]
+    values: list[float]
+
+    def at(self, value: float, scale: float) -> float:
+        if scale == 1.0:
+            return self.values[bisect_right(self.edges, value) if value == value else 0]
+        rank = 0
+        for threshold, sign in zip(self.thresholds, self.signs, strict=True):
             edge = threshold * scale
-            if not value >= edge + sign * TOLERANCE * max(1.0, abs(edge)):
+            if not value >= edge + sign * tolerance(edge):
                 break
-            found = speaks
-        return found
+            rank += 1
+        return self.values[rank]

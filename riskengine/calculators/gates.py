@@ -39,7 +39,7 @@ def judge_account(
 ) -> Verdicts:
     """Judge the account's gates on every row (SPEC B-10). Rows that are not `valid` pass unjudged: they are refused."""
     if len(valid) == 1 and limits.shared:
-        return judge(gates, AccountCase(limits, single(account)), valid)
+        return judge(gates, AccountCase(limits, single(account)), valid.item())
     with np.errstate(invalid="ignore"):
         return judge(gates, AccountCase(limits, account), valid)
 
@@ -49,7 +49,7 @@ def judge_entry(
 ) -> Verdicts:
     """Judge account and market gates together, in the order given: what an entry must pass (SPEC A-16)."""
     if len(valid) == 1 and limits.shared:
-        return judge(gates, Case(limits, single(account), single(market)), valid)
+        return judge(gates, Case(limits, single(account), single(market)), valid.item())
     with np.errstate(invalid="ignore", divide="ignore"):
         return judge(gates, Case(limits, account, market), valid)
 

@@ -23,7 +23,7 @@ from riskengine.calculators.limits import Limits
 from riskengine.calculators.rules import Effect, Rule, Verdict, rule
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Account:
     """What the account's gates look at, arrays of shape (n,). Money USD, counts of open positions before the trade.
 

@@ -25,7 +25,7 @@ from riskengine.calculators.gates_account import AccountCase, gate
 from riskengine.calculators.rules import YES_NO, Rule, Verdict
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Market:
     """What the market's gates look at, arrays of shape (n,).
 

@@ -12,13 +12,13 @@ and 4 name what cut the dollars and the contracts respectively (docs/decisions/0
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from riskengine.calculators import codes
-from riskengine.calculators.columns import BoolColumn, FloatColumn, Number, higher_of, lower_of
+from riskengine.calculators.columns import BoolColumn, FloatColumn, Number, higher_of, lower_of, number_at
 
 CodeColumn = npt.NDArray[np.int16]
 Saw = Number | BoolColumn
@@ -39,12 +39,16 @@ class Effect(StrEnum):
 SCALE, CEILING, LIMIT, ROUND = Effect.SCALE, Effect.CEILING, Effect.LIMIT, Effect.ROUND
 ON_MULTIPLIER = frozenset({Effect.SCALE, Effect.CEILING, Effect.FLOOR})
 YES_NO = "yes/no"  # the unit of a rule that looks at a flag
+# What a trace says of a rule beside its own words, to be filled in: of one that acts, and of one that refuses.
+STEP_SAYS = {"input": None, "value": None, "before": None, "after": None, "changed": False, "binding": False}
+VERDICT_SAYS = {"input": None, "limit": None, "passed": True}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One rule. `unit` is the unit of what it looked at, `source` where its number comes from; `on_multiplier` whether
-    it works on the multiplier or on dollars."""
+    it works on the multiplier or on dollars; `row` its row of a trace, ready to be copied and filled in: most of it is
+    the same every time."""
 
     code: str
     label: str
@@ -53,6 +57,7 @@ class Rule:
     source: str
     judge: Callable[[Any], Any]
     on_multiplier: bool
+    row: dict[str, Any]
 
 
 def rule(code: str, label: str, effect: Effect, unit: str, source: str) -> Callable[[Callable[[Any], Any]], Rule]:
@@ -61,12 +66,17 @@ def rule(code: str, label: str, effect: Effect, unit: str, source: str) -> Calla
     def decorate(judge: Callable[[Any], Any]) -> Rule:
         if effect is Effect.BLOCK and code not in codes.INDEX:
             raise ValueError(f"rule {code} refuses, so its code and sentence belong in codes.py")
-        return Rule(code, label, effect, unit, source, judge, effect in ON_MULTIPLIER)
+        words = {"rule": code, "label": label, "effect": effect, "unit": unit, "source": source}
+        if effect is Effect.BLOCK:
+            del words["effect"]
+        row = words | (VERDICT_SAYS if effect is Effect.BLOCK else STEP_SAYS)
+        return Rule(code, label, effect, unit, source, judge, effect in ON_MULTIPLIER, row)
 
     return decorate
 
 
-class Step(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Step:
     """One rule's finding and the size around it: columns, or numbers once a row is taken out.
 
     `before` and `after` are multipliers for SCALE, CEILING and FLOOR and dollars for LIMIT and ROUND.
@@ -77,6 +87,16 @@ class Step(NamedTuple):
     says: Any
     before: Any
     after: Any
+
+
+def steps_at(steps: Sequence[Step], row: int) -> Sequence[Step]:
+    """The steps of a row as numbers; those of a book of one row are numbers already."""
+    if not steps or steps[0].after.__class__ is not np.ndarray:
+        return steps
+    return [
+        Step(each.rule, *(number_at(column, row) for column in (each.saw, each.says, each.before, each.after)))
+        for each in steps
+    ]
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +110,7 @@ class Running:
 
 def apply(rules: Sequence[Rule], case: Any, running: Running) -> None:
     """Let each rule speak and act on what it says. `case` may carry `running`, so that a rule can read the size."""
+    steps = running.steps
     for each in rules:
         saw, says = each.judge(case)
         effect = each.effect
@@ -106,17 +127,33 @@ def apply(rules: Sequence[Rule], case: Any, running: Running) -> None:
             before = running.dollars
             after = lower_of(before, says) if effect is LIMIT else says
             running.dollars = after
-        running.steps.append(Step(each, saw, says, before, after))
+        steps.append(Step(each, saw, says, before, after))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Verdicts:
-    """Every BLOCK's verdict on every row: `passes` has shape (rules, n). Rows with unusable input are not judged."""
+    """Every BLOCK's verdict on every row. Rows with unusable input are not judged.
+
+    `flags` has shape (rules, n); of a book of one row they are the rules' own booleans, as `saw` and `limits` are their
+    own numbers.
+    """
 
     rules: tuple[Rule, ...]
     saw: tuple[Saw, ...]
     limits: tuple[Number, ...]
-    passes: npt.NDArray[np.bool_]
+    flags: npt.NDArray[np.bool_] | list[bool]
+
+    @property
+    def passes(self) -> npt.NDArray[np.bool_]:
+        """Whether each row passes each rule, shape (rules, n)."""
+        return np.array(self.flags)[:, None] if isinstance(self.flags, list) else self.flags
+
+    def at(self, row: int) -> tuple[Sequence[Any], Sequence[Any], list[bool]]:
+        """What each rule saw in a row, its limit, and whether the row passes, as numbers."""
+        if isinstance(self.flags, list):
+            return self.saw, self.limits, self.flags
+        saw, limits = ([number_at(column, row) for column in columns] for columns in (self.saw, self.limits))
+        return saw, limits, self.flags[:, row].tolist()
 
     def failed(self, row: int) -> list[str]:
         """The codes of all that refused a row, in order."""
@@ -124,15 +161,32 @@ class Verdicts:
 
     def first_failed(self) -> CodeColumn:
         """The code of the first that refused each row; NONE where all passed."""
-        if np.logical_and.reduce(self.passes, axis=None):
-            return np.zeros(self.passes.shape[1], np.int16)
+        return as_codes(self.refusal())
+
+    def refusal(self) -> CodeColumn | int:
+        """As `first_failed`; one number for a book of one row."""
+        if isinstance(self.flags, list):
+            return codes.NONE if all(self.flags) else codes.INDEX[self.rules[self.flags.index(False)].code]
+        if np.logical_and.reduce(self.flags, axis=None):
+            return np.zeros(self.flags.shape[1], np.int16)
         own = np.array([codes.INDEX[each.code] for each in self.rules], np.int16)
-        first = self.passes.argmin(axis=0)
-        return np.where(self.passes[first, np.arange(self.passes.shape[1])], np.int16(codes.NONE), own[first])
+        first = self.flags.argmin(axis=0)
+        return np.where(self.flags[first, np.arange(self.flags.shape[1])], np.int16(codes.NONE), own[first])
 
 
-def judge(rules: Sequence[Rule], case: Any, valid: BoolColumn) -> Verdicts:
+def as_codes(refusal: CodeColumn | int) -> CodeColumn:
+    """A code as a column of one row, which nobody may write to; a column as it is."""
+    return refusal if isinstance(refusal, np.ndarray) else _EACH_CODE[refusal : refusal + 1]
+
+
+_EACH_CODE: CodeColumn = np.arange(len(codes.CODES), dtype=np.int16)
+_EACH_CODE.flags.writeable = False
+
+
+def judge(rules: Sequence[Rule], case: Any, valid: BoolColumn | bool) -> Verdicts:
     """Judge every BLOCK on every row, not only the first that refuses. Rows not `valid` pass unjudged: they are
-    refused for their input already."""
+    refused for their input already. A case of numbers comes with one `valid` of Python's own."""
     saw, limits, passes = zip(*[each.judge(case) for each in rules], strict=True)
+    if isinstance(valid, bool):
+        return Verdicts(tuple(rules), saw, limits, list(passes) if valid else [True] * len(passes))
     return Verdicts(tuple(rules), saw, limits, np.array(passes, np.bool_).reshape(len(passes), -1) | ~valid)

@@ -5,10 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from riskengine.calculators import codes, trace
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above, rounded_down
+from riskengine.calculators.columns import (
+    BoolColumn,
+    FloatColumn,
+    IntColumn,
+    above,
+    all_of,
+    as_column,
+    as_flags,
+    number_at,
+    rounded_down,
+    where,
+)
 from riskengine.calculators.rules import LIMIT, ROUND, CodeColumn, Running, Step, Verdicts
 
 LARGEST = 1e12  # no price, account or count is larger; infinity and NaN are outside every range
@@ -26,41 +36,48 @@ class Field:
 
 
 class Door:
-    """The input check of one system: every input against its range, in three operations for all of them."""
+    """The input check of one system: every input against its range."""
 
     def __init__(self, *fields: Field) -> None:
         self.fields = fields
-        self._lowest = np.array([[f.lowest] for f in fields])
-        self._highest = np.array([[f.highest] for f in fields])
+        self._ranges = [(field.lowest, field.highest) for field in fields]
 
     def check(self, *inputs: FloatColumn) -> "Checked":
         """Judge the inputs, in the order of the fields. A NaN compares false on both sides, so a missing or unusable
         number never passes."""
-        values = np.array(inputs).reshape(len(inputs), -1)
-        usable = (values >= self._lowest) & (values <= self._highest)
-        return Checked(self.fields, values, usable, np.logical_and.reduce(usable))
+        if inputs[0].__class__ is np.ndarray and len({each.shape for each in inputs}) > 1:
+            raise ValueError("the columns of a book are of one shape")
+        usable = [(v >= lowest) & (v <= highest) for v, (lowest, highest) in zip(inputs, self._ranges, strict=True)]
+        return Checked(self.fields, inputs, usable, all_of(usable))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Checked:
-    """Which rows may be sized. `values` and `usable` have shape (fields, n)."""
+    """Which rows may be sized: the inputs, which of them are usable, and whether all are. Columns, or numbers for a
+    book of one row."""
 
     fields: tuple[Field, ...]
-    values: npt.NDArray[np.float64]
-    usable: npt.NDArray[np.bool_]
-    valid: BoolColumn
+    values: Sequence[FloatColumn]
+    usable: Sequence[BoolColumn]
+    all_usable: BoolColumn
+
+    @property
+    def valid(self) -> BoolColumn:
+        """Which rows may be sized, as a column."""
+        return as_flags(self.all_usable)
 
     def sentence(self, row: int) -> str | None:
         """Which input of a row is unusable, and what it must be; None for a valid row."""
-        if self.valid[row]:
+        usable = [number_at(flags, row) for flags in self.usable]
+        if all(usable):
             return None
-        at = int(self.usable[:, row].argmin())
-        value, field = float(self.values[at, row]), self.fields[at]
+        at = usable.index(False)
+        value, field = number_at(self.values[at], row), self.fields[at]
         given = "missing or not a finite number" if not np.isfinite(value) else f"{value:g}"
         return codes.CODES[codes.INDEX["INVALID_INPUT"]].sentence.format(field=field.name, saw=given, limit=field.must)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Sizing:
     """The result, one row a candidate.
 
@@ -121,7 +138,7 @@ class Sizing:
         """
         refusal = codes.CODES[self.refusal.item(row)].name or None
         taken = trace.at_row(self.steps, (self.blocks,) if gates is None else (self.blocks, gates), self.amounts, row)
-        valid = self.checked.valid.item(row)
+        valid = number_at(self.checked.all_usable, row)
         binding = refusal or ""
         if valid and not refusal:
             binding = [name for name, changed in _changes(self.multiplier_changes, taken.steps) if changed][-1]
@@ -130,7 +147,7 @@ class Sizing:
             "engine": trace.ENGINE,
             "system": self.system,
             "amounts": taken.amounts,
-            "steps": trace.describe(taken.steps, self.minimum.item(row), binding) if valid else [],
+            "steps": trace.describe(taken, self.minimum.item(row), binding) if valid else [],
             "blocks": taken.verdicts[0] if valid else [],
             "gates": taken.verdicts[1] if gates is not None else [],
             "binding": binding,
@@ -143,10 +160,11 @@ def _changes(multiplier_changes: Callable[[Sequence[Step]], list[tuple[str, Any]
     rounding that raised. Works on columns and on one row's numbers alike."""
     found = multiplier_changes(steps)
     for step in steps:
-        if step.rule.effect is LIMIT:
-            found.append((step.rule.code, above(step.before, step.after)))
-        elif step.rule.effect is ROUND:
-            found.append((step.rule.code, above(step.after, step.before)))
+        rule = step.rule
+        if rule.effect is LIMIT:
+            found.append((rule.code, above(step.before, step.after)))
+        elif rule.effect is ROUND:
+            found.append((rule.code, above(step.after, step.before)))
     return found
 
 
@@ -157,22 +175,15 @@ def cents(dollars: FloatColumn) -> FloatColumn:
 
 def refusals(checked: Checked, blocks: Verdicts) -> CodeColumn:
     """The first refusal of each row: an unusable input before any block."""
-    return np.where(checked.valid, blocks.first_failed(), _INVALID)
+    return where(checked.all_usable, blocks.refusal(), _INVALID)  # type: ignore[arg-type, return-value]
 
 
-_INVALID = np.int16(codes.INDEX["INVALID_INPUT"])
+_INVALID = codes.INDEX["INVALID_INPUT"]
 
 
-def zero_refused(refusal: CodeColumn, *columns: Any) -> list[FloatColumn]:
-    """A refused or unusable row never leaves with a size, whatever its arithmetic came to."""
-    sized = refusal == codes.NONE
-    if len(refusal) == 1:
-        return [np.array([column if sized[0] else 0.0]) for column in map(_number, columns)]
-    return [np.where(sized, column, 0.0) for column in columns]
-
-
-def _number(value: Any) -> float:
-    return float(value.item() if value.__class__ is np.ndarray else value)
+def zero_refused(sized: BoolColumn, *columns: FloatColumn) -> list[FloatColumn]:
+    """A refused or unusable row never leaves with a size, whatever its arithmetic came to. Columns come out."""
+    return [as_column(where(sized, column, 0.0)) for column in columns]
 
 
 def begin(ones: Any) -> Running:

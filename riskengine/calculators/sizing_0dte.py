@@ -16,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from riskengine.calculators import codes
 from riskengine.calculators.columns import (
     CONFIDENCE_PLACES,
     PRICE_PLACES,
     BoolColumn,
     FloatColumn,
     above,
+    all_of,
     as_column,
+    as_flags,
     at_least,
     at_most,
     below,
@@ -38,7 +41,7 @@ from riskengine.calculators.columns import (
     whole_contracts,
 )
 from riskengine.calculators.limits import REFUSE, Limits
-from riskengine.calculators.rules import YES_NO, Effect, Finding, Running, Step, Verdict, apply, judge, rule
+from riskengine.calculators.rules import YES_NO, Effect, Finding, Running, Step, Verdict, apply, as_codes, judge, rule
 from riskengine.calculators.sizing import LARGEST, SMALLEST, Door, Field, Sizing, begin, cents, refusals, zero_refused
 
 SYSTEM = "smart-0dte"
@@ -229,6 +232,7 @@ def whole_contracts_fit(case: Case) -> Verdict:
 FACTORS = (confidence_factor, vix_factor, correlation_factor, exposure_factor)
 CLAMPS = (highest_multiplier, lowest_multiplier)
 LIMITS = (maximum_bet, exposure_room, buying_power, day_budget)
+CUTS = (*LIMITS, round_to_contracts)
 BLOCKS = (
     long_only,
     factors_reach_minimum,
@@ -306,24 +310,26 @@ def _size(book: Book, limits: Limits, ones: Any) -> Sizing:
     case.asked = running.multiplier
     apply(CLAMPS, case, running)
     running.dollars = running.multiplier * minimum
-    apply((*LIMITS, round_to_contracts), case, running)
-    blocks = judge(BLOCKS, case, checked.valid)
+    apply(CUTS, case, running)
+    blocks = judge(BLOCKS, case, checked.all_usable)
     refusal = refusals(checked, blocks)
-    contracts, dollars, formula = zero_refused(refusal, case.contracts, cents(running.dollars), cents(case.formula))
-    known = np.logical_and.reduce(checked.usable[:_PRICE]) & book.long
+    known = all_of(checked.usable[:_PRICE]) & book.long
+    contracts, dollars, formula = zero_refused(
+        refusal == codes.NONE, case.contracts, cents(running.dollars), cents(case.formula)
+    )
     lifted = below(case.asked, limits.min_size_multiplier) & (limits.below_minimum_policy != REFUSE)
     return Sizing(
         system=SYSTEM,
         contracts=contracts.astype(np.int64),
         dollars=dollars,
         formula_dollars=formula,
-        asked=where(known, case.asked, np.nan),
-        multiplier=where(known, running.multiplier, np.nan),
-        refusal=refusal,
+        asked=as_column(where(known, case.asked, np.nan)),
+        multiplier=as_column(where(known, running.multiplier, np.nan)),
+        refusal=as_codes(refusal),
         basis=as_column(basis),
         minimum=as_column(minimum),
-        floor_lifted=lifted & known,
-        overridden=np.zeros_like(known),
+        floor_lifted=as_flags(lifted & known),
+        overridden=as_flags(known & False),
         checked=checked,
         steps=running.steps,
         blocks=blocks,

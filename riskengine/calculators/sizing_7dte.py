@@ -22,6 +22,7 @@ from riskengine.calculators.columns import (
     IntColumn,
     above,
     as_column,
+    as_flags,
     at_least,
     at_most,
     below,
@@ -30,6 +31,7 @@ from riskengine.calculators.columns import (
     higher_of,
     lower_of,
     negated,
+    plain_number,
     ratio,
     rounded_down,
     single,
@@ -50,6 +52,7 @@ from riskengine.calculators.rules import (
     Step,
     Verdict,
     apply,
+    as_codes,
     judge,
     rule,
 )
@@ -75,10 +78,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Book(Asked):
-    """What is asked, and the correlation of each row with the open positions.
-
-    `pair_row`, `pair_correlation`: (pairs,), a row and its correlation with an open position; NaN is not measurable.
-    """
+    """What is asked, and of shape (pairs,) a row and its correlation with an open position; NaN is not measurable."""
 
     pair_row: IntColumn
     pair_correlation: FloatColumn
@@ -136,8 +136,8 @@ def fundamental_ceiling(case: Case) -> Finding:
     """F = 1 + ((0.5 + s) + c) / 2 as a ceiling; relative mode: T x F / F(neutral). A missing score is not applied."""
     relative = case.limits.fundamental_mode == RELATIVE
     ceiling = case.fundamental_factor
-    if np.any(relative):
-        factor = relative_factor(case.score, case.confidence, case.limits.neutral_score)
+    if relative is not False:
+        factor = plain_number(relative_factor(case.score, case.confidence, case.limits.neutral_score))
         ceiling = where(relative, case.tier * factor, ceiling)
     return case.score, where(unknown(case.score), np.inf, ceiling)
 
@@ -152,9 +152,8 @@ def correlation_factor(case: Case) -> Finding:
     missing, pairs = case.limits.correlation_missing_factor, case.pairs
     measured: FloatColumn = 1.0 * pairs.measured  # type: ignore[assignment]
     tier = case.limits.correlation_factor.at(pairs.total, measured)
-    factor = where(pairs.missing == 0, tier, lower_of(tier, missing))
-    factor = where(measured == 0, missing, factor)
-    return ratio(pairs.total, measured), where(measured + pairs.missing == 0, 1.0, factor)
+    says = where(pairs.missing == 0, tier, lower_of(tier, missing))
+    return ratio(pairs.total, measured), where(measured + pairs.missing == 0, 1.0, where(measured == 0, missing, says))
 
 
 @rule("CONFIDENCE_CEILING", "Never over the tier", Effect.CEILING, "multiple", "SPEC section 4 (4)")
@@ -264,6 +263,7 @@ def risk_budget_for_minimum(case: Case) -> Verdict:
 ASKING = (confidence_tier, fundamental_ceiling, correlation_factor)
 CLAMPS = (tier_ceiling, lowest_multiplier)
 LIMITS = (maximum_bet, stock_allocation, minimum_over_allocation, buying_power, risk_budget)
+CUTS = (round_to_contracts, *LIMITS)
 BLOCKS = (
     long_only,
     minimum_within_maximum,
@@ -288,10 +288,9 @@ def size_book(book: Book, limits: Limits) -> Sizing:
         worst = np.zeros(n)
         np.maximum.at(worst, book.pair_row, where(unknown(rho), 0.0, rho))
         pairs = absolute_correlation(book.pair_row, rho, n)
-        asked = Asked(**{name: getattr(book, name) for name in Asked.__dataclass_fields__})
         if n == 1 and limits.shared:
-            return _size(single(asked), limits, 1.0, single(pairs), worst.item(0))
-        return _size(asked, limits, np.ones(n), pairs, worst)
+            return _size(single(book, Asked), limits, 1.0, single(pairs), worst.item())
+        return _size(book, limits, np.ones(n), pairs, worst)
 
 
 def multiplier_changes(steps: Sequence[Step]) -> list[tuple[str, Any]]:
@@ -333,7 +332,7 @@ def _size(book: Asked, limits: Limits, ones: Any, pairs: AbsoluteCorrelation, wo
         confidence=confidence,
         tier=limits.confidence_factor.at(confidence),
         score=book.score,
-        fundamental_factor=fundamental_factor(book.score, confidence),
+        fundamental_factor=plain_number(fundamental_factor(book.score, confidence)),
         pairs=pairs,
         minimum=minimum,
         hard=limits.max_position_size * value,
@@ -352,26 +351,26 @@ def _size(book: Asked, limits: Limits, ones: Any, pairs: AbsoluteCorrelation, wo
     case.asked = running.multiplier
     apply(CLAMPS, case, running)
     running.dollars = running.multiplier * minimum
-    apply((round_to_contracts, *LIMITS), case, running)
-    blocks = judge(BLOCKS, case, checked.valid)
+    apply(CUTS, case, running)
+    blocks = judge(BLOCKS, case, checked.all_usable)
     refusal = refusals(checked, blocks)
-    contracts, dollars, formula = zero_refused(
-        refusal, rounded_down(ratio(running.dollars, cost) + 0.5), cents(running.dollars), cents(case.formula)
-    )
     sized = refusal == codes.NONE
+    contracts, dollars, formula = zero_refused(
+        sized, rounded_down(ratio(running.dollars, cost) + 0.5), cents(running.dollars), cents(case.formula)
+    )
     lifted = below(case.asked, limits.min_size_multiplier)
     return Sizing(
         system=SYSTEM,
         contracts=contracts.astype(np.int64),
         dollars=dollars,
         formula_dollars=formula,
-        asked=where(sized, case.asked, np.nan),
-        multiplier=where(sized, running.multiplier, np.nan),
-        refusal=refusal,
+        asked=as_column(where(sized, case.asked, np.nan)),
+        multiplier=as_column(where(sized, running.multiplier, np.nan)),
+        refusal=as_codes(refusal),
         basis=as_column(value),
         minimum=as_column(minimum),
-        floor_lifted=lifted & _got_as_far_as(whole_contracts_fit, refusal),
-        overridden=case.overridden & _got_as_far_as(allocation_reaches_minimum, refusal),
+        floor_lifted=as_flags(lifted & _got_as_far_as(whole_contracts_fit, refusal)),
+        overridden=as_flags(case.overridden & _got_as_far_as(allocation_reaches_minimum, refusal)),
         checked=checked,
         steps=running.steps,
         blocks=blocks,

@@ -5,15 +5,16 @@ admin, audit export and breaker trips all show the one shape made here. Labels a
 trace is readable after its rule is gone. `VERSION` rises when a key changes its meaning.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from riskengine.calculators import codes, wording
-from riskengine.calculators.rules import YES_NO, Rule, Step, Verdicts
+from riskengine.calculators.columns import number_at
+from riskengine.calculators.rules import YES_NO, Rule, Step, Verdicts, steps_at
 
 VERSION = 1
 ENGINE = "1.0"  # rises when a rule's arithmetic changes, so that a stored decision says which arithmetic made it
@@ -21,77 +22,89 @@ ENGINE = "1.0"  # rises when a rule's arithmetic changes, so that a stored decis
 Plain = float | bool | None
 
 
-def at_row(steps: Sequence[Step], verdicts: Sequence[Verdicts], amounts: Mapping[str, Any], i: int) -> "Row":
-    """Row i's numbers of everything in one go: taking them out one by one would cost more than the arithmetic."""
-    columns = [column for step in steps for column in step[1:]]
-    columns += amounts.values()
-    for each in verdicts:
-        columns += each.saw
-        columns += each.limits
-    numbers = plain(columns, i)
-    at = 4 * len(steps)
-    taken = [Step(step.rule, *numbers[4 * k : 4 * k + 4]) for k, step in enumerate(steps)]
-    named = dict(zip(amounts, numbers[at : at + len(amounts)], strict=True))
-    at += len(amounts)
-    judged = []
-    for each in verdicts:
-        k = len(each.rules)
-        found = zip(
-            each.rules, numbers[at : at + k], numbers[at + k : at + 2 * k], each.passes[:, i].tolist(), strict=True
-        )
-        judged.append([_verdict(*one) for one in found])
-        at += 2 * k
-    return Row(taken, named, judged)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Row:
-    """One row: its steps as numbers, the dollar terms by name, and each group of verdicts as dicts."""
+    """One row: its steps as numbers, and in plain data what they say, the dollar terms, and each group of verdicts."""
 
-    steps: list[Step]
+    steps: Sequence[Step]
+    said: list[Plain]
     amounts: dict[str, Plain]
     verdicts: list[list[dict[str, Any]]]
 
 
-def describe(steps: Sequence[Step], minimum: float, binding: str) -> list[dict[str, Any]]:
-    """Row steps as dicts; `before` and `after` in dollars for every effect (multipliers times the minimum bet)."""
+def at_row(steps: Sequence[Step], verdicts: Sequence[Verdicts], amounts: Mapping[str, Any], i: int) -> Row:
+    """Row i of everything in one go: rounding its numbers one by one would cost more than the arithmetic."""
+    taken = steps_at(steps, i)
+    numbers: list[Any] = []
+    for step in taken:
+        numbers += (step.saw, step.says, step.before, step.after)
+    numbers += amounts.values() if taken is steps else [number_at(amount, i) for amount in amounts.values()]
+    found = [each.at(i) for each in verdicts]
+    for saw, limits, _ in found:
+        numbers += saw
+        numbers += limits
+    told = rounded(numbers)
+    at = 4 * len(taken)
+    end = at + len(amounts)
+    said, named = told[:at], dict(zip(amounts, told[at:end], strict=True))
+    at = end
+    judged = []
+    for each, (_, _, passed) in zip(verdicts, found, strict=True):
+        k = len(passed)
+        judged.append(_judged(each.rules, told[at : at + k], told[at + k : at + 2 * k], passed))
+        at += 2 * k
+    return Row(taken, said, named, judged)
+
+
+def describe(row: Row, minimum: float, binding: str) -> list[dict[str, Any]]:
+    """A row's steps as dicts; `before` and `after` in dollars for every effect (multipliers times the minimum bet)."""
     rows = []
-    for rule, saw, says, before, after in steps:
-        if rule.on_multiplier and before is not None and after is not None:
-            before, after = round(before * minimum, 6), round(after * minimum, 6)
-        rows.append(
-            {
-                "rule": rule.code,
-                "label": rule.label,
-                "effect": rule.effect,
-                "unit": rule.unit,
-                "source": rule.source,
-                "input": saw,
-                "value": says,
-                "before": before,
-                "after": after,
-                "changed": before != after,
-                "binding": binding == rule.code,
-            }
-        )
+    multiplier = dollars = None
+    saw, says, before, after = row.said[::4], row.said[1::4], row.said[2::4], row.said[3::4]
+    for step, looked_at, value, start, end in zip(row.steps, saw, says, before, after, strict=True):
+        rule = step.rule
+        if rule.on_multiplier and start is not None and end is not None:
+            # Each step starts where the one before it ended, and many leave it there.
+            if start != multiplier:
+                multiplier, dollars = start, round(start * minimum, 6)
+            start = dollars
+            if end != multiplier:
+                multiplier, dollars = end, round(end * minimum, 6)
+            end = dollars
+        told = rule.row.copy()
+        told["input"] = looked_at
+        told["value"] = value
+        told["before"] = start
+        told["after"] = end
+        told["changed"] = start != end
+        told["binding"] = rule.code == binding
+        rows.append(told)
     return rows
 
 
-def _verdict(rule: Rule, saw: Plain, limit: Plain, passed: bool) -> dict[str, Any]:
-    if rule.unit == YES_NO:
-        saw, limit = bool(saw), bool(limit)
-    verdict = {
-        "rule": rule.code,
-        "label": rule.label,
-        "unit": rule.unit,
-        "source": rule.source,
-        "input": saw,
-        "limit": limit,
-        "passed": passed,
-    }
-    if not passed:
-        verdict["sentence"] = sentence(rule.code, rule.unit, saw, limit)
-    return verdict
+def _judged(
+    rules: tuple[Rule, ...], saw: Sequence[Plain], limits: Sequence[Plain], passed: Sequence[bool]
+) -> list[dict[str, Any]]:
+    templates, flags = _templates(rules)
+    rows = list(map(dict.copy, templates))
+    for row, looked_at, limit in zip(rows, saw, limits, strict=True):
+        row["input"] = looked_at
+        row["limit"] = limit
+    for at in flags:
+        row = rows[at]
+        row["input"], row["limit"] = bool(row["input"]), bool(row["limit"])
+    if not all(passed):
+        for rule, row, ok in zip(rules, rows, passed, strict=True):
+            if not ok:
+                row["passed"] = False
+                row["sentence"] = sentence(rule.code, rule.unit, row["input"], row["limit"])
+    return rows
+
+
+@cache
+def _templates(rules: tuple[Rule, ...]) -> tuple[list[dict[str, Any]], list[int]]:
+    """The rows of these rules where all pass, to be copied, and the places of those that look at a flag."""
+    return [rule.row for rule in rules], [at for at, rule in enumerate(rules) if rule.unit == YES_NO]
 
 
 def sentence(code: str, unit: str, saw: Plain, limit: Plain) -> str:
@@ -102,10 +115,15 @@ def sentence(code: str, unit: str, saw: Plain, limit: Plain) -> str:
 
 
 def plain(columns: Sequence[Any], i: int) -> list[Plain]:
-    """Row i of each column (or the book's one number), rounded to 10 places: float dust such as 0.30000000000000004
-    never reaches a reader. Missing and infinite are None: JSON has neither."""
-    raw = [c.item(i if c.size > 1 else 0) if c.__class__ is np.ndarray else c for c in columns]
-    values: list[Plain] = np.array(raw, np.float64).round(10).tolist()
-    if math.isfinite(sum(values)):  # type: ignore[arg-type]  # then each of them is
-        return values
-    return [v if math.isfinite(v) else None for v in values]  # type: ignore[arg-type]
+    """Row i of each column (or the book's one number), as `rounded`."""
+    return rounded([number_at(column, i) for column in columns])
+
+
+def rounded(numbers: Sequence[Any]) -> list[Plain]:
+    """Numbers to 10 places: float dust such as 0.30000000000000004 never reaches a reader. Missing and infinite are
+    None: JSON has neither."""
+    column = np.fromiter(numbers, np.float64, len(numbers)).round(10)
+    values: list[Plain] = column.tolist()
+    for at in (~np.isfinite(column)).nonzero()[0].tolist():
+        values[at] = None
+    return values

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from math import ceil, floor
@@ -19,12 +19,19 @@ from riskengine import calculators
 from riskengine.calculators.columns import (
     Steps,
     above,
+    as_flags,
     at_least,
     at_most,
     below,
     contracts_reaching,
     half_up,
     half_up_places,
+    higher_of,
+    lower_of,
+    ratio,
+    rounded_down,
+    single,
+    where,
     whole_contracts,
 )
 from riskengine.calculators.limits import Limits
@@ -129,6 +136,56 @@ def test_a_ladder_may_differ_from_row_to_row() -> None:
     thresholds = np.array([[0.0, 0.0], [0.5, 0.7]])
     steps = Steps(thresholds, np.array([[1.0, 2.0], [3.0, 4.0]]), np.ones((2, 2), bool))
     assert steps.at(np.array([0.6, 0.6])).tolist() == [3.0, 2.0]
+
+
+# --- a book of one row runs on numbers -------------------------------------------------------------------------------
+
+ODD = [0.0, 0.5, -0.5, 1.0, -1.0, 0.7, 12000.0, 12000.000001, 1e12, -3.75, float("inf"), float("-inf"), float("nan")]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("other", ODD)
+def test_a_number_is_compared_and_chosen_like_a_column_of_it(value: float, other: float) -> None:
+    columns = np.array([value]), np.array([other])
+    for rule in (at_least, above, at_most, below, lower_of, higher_of, ratio):
+        np.testing.assert_array_equal(rule(value, other), rule(*columns)[0], err_msg=rule.__name__)
+    for flag in (True, False):
+        np.testing.assert_array_equal(where(flag, value, other), where(np.array([flag]), *columns)[0])
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_number_is_rounded_like_a_column_of_it(value: float) -> None:
+    np.testing.assert_array_equal(rounded_down(value), rounded_down(np.array([value]))[0])
+    np.testing.assert_array_equal(half_up_places(value, 4), half_up_places(np.array([value]), 4)[0])
+
+
+@pytest.mark.parametrize("scale", [1.0, 60000.0])
+def test_a_ladder_says_the_same_of_a_number_as_of_a_column(scale: float) -> None:
+    steps = Steps.of([(0.0, 1.0, True), (0.4, 0.9, False), (0.6, 0.7, True), (0.8, 0.5, False)])
+    values = [at * scale * (1 + nudge) for at in (0.0, 0.4, 0.6, 0.8, 2.0) for nudge in (-1e-6, -1e-12, 0, 1e-12, 1e-6)]
+    assert [steps.at(value, scale) for value in values] == steps.at(np.array(values), np.full(25, scale)).tolist()
+    assert Steps.of([(0.0, 1.5, True)]).at(7.0) == 1.5
+
+
+@dataclass
+class Pair:
+    price: np.ndarray
+    long: np.ndarray
+
+
+def test_one_row_of_columns_becomes_numbers_and_more_rows_are_refused() -> None:
+    one = single(Pair(np.array([2.5]), np.array([True])))
+    assert (one.price, one.long) == (2.5, True)
+    assert [type(each) for each in vars(one).values()] == [float, bool]
+    with pytest.raises(ValueError, match="size 1"):
+        single(Pair(np.array([2.5]), np.array([True, False])))
+
+
+def test_nobody_writes_to_the_flag_that_all_books_of_one_row_share() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        as_flags(True)[0] = False
+    assert as_flags(True).tolist() == [True]
 
 
 def test_the_limits_carry_every_parameter_and_ladder_of_a_profile_under_its_name() -> None:

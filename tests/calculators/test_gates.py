@@ -348,3 +348,31 @@ def test_every_rule_that_refuses_names_a_code() -> None:
     for system in ("smart-0dte", "mag7-7dte"):
         for gate in gates.entry_gates(system, placing=True):
             assert codes.CODES[codes.INDEX[gate.code]].kind is codes.Kind.GATE
+
+
+@pytest.mark.parametrize("system", ["smart-0dte", "mag7-7dte"])
+def test_a_row_is_judged_and_told_alone_as_in_its_book(system: str) -> None:
+    rng = np.random.default_rng(5)
+    rows, limits = 60, limits_0dte() if system == "smart-0dte" else limits_7dte()
+
+    def varied(value: Any) -> np.ndarray:
+        if isinstance(value, bool):
+            return np.where(rng.random(rows) < 0.1, not value, value)
+        column = value * np.where(rng.random(rows) < 0.3, rng.uniform(0.2, 3, rows), 1.0)
+        return np.where(rng.random(rows) < 0.08, NAN, column)
+
+    given = {name: varied(value) for name, value in (ACCOUNT | MARKET).items()}
+    valid, own_gates = rng.random(rows) < 0.9, gates.entry_gates(system, placing=True)
+
+    def at(rows: Any) -> Verdicts:
+        taken = [kind(**{f.name: given[f.name][rows] for f in fields(kind)}) for kind in (Account, Market)]
+        return gates.judge_entry(*taken, limits, own_gates, valid[rows])
+
+    book = at(slice(None))
+    assert 0 < sum(map(bool, failed(book))) < rows
+    for i in range(rows):
+        alone = at(slice(i, i + 1))
+        assert alone.failed(0) == book.failed(i)
+        assert alone.first_failed().tolist() == book.first_failed()[i : i + 1].tolist()
+        assert alone.passes[:, 0].tolist() == book.passes[:, i].tolist()
+        assert trace.at_row([], [alone], {}, 0).verdicts == trace.at_row([], [book], {}, i).verdicts
