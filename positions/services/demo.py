@@ -93,11 +93,22 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
     alias_goog_closes()
     record_goog_earnings()
     zero, seven = create_profiles(now)
+    portfolios = create_portfolios(owner=user, profiles=(zero, seven), now=now)
+    with connection.cursor() as cursor:  # what is new would be read through the wrong index until it is counted
+        cursor.execute("ANALYZE positions_optionquote, positions_optiontradebar, positions_underlyingbar")
+    return Demo(user.get_username(), password, portfolios, rows)
+
+
+def create_portfolios(
+    *, owner: User, profiles: tuple[RiskProfile, RiskProfile], now: datetime
+) -> tuple[Portfolio, Portfolio]:
+    """Both portfolios with their starting cash and their markets, which stand at their start."""
+    zero, seven = profiles
     world = demo_market.world(exchange_calendar(), now)
     demo_market.record_figures(world)
     portfolios = (
         create_portfolio(
-            owner=user,
+            owner=owner,
             slug=SMART_0DTE,
             name="Smart-0DTE demo",
             system=SMART_0DTE,
@@ -110,7 +121,7 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
             is_demo=True,
         ),
         create_portfolio(
-            owner=user,
+            owner=owner,
             slug=MAG7_7DTE,
             name="Mag7-7DTE demo",
             system=MAG7_7DTE,
@@ -124,9 +135,7 @@ def load_demo(*, now: datetime, password: str = "") -> Demo | None:
         ),
     )
     publish_simulated(now=now)
-    with connection.cursor() as cursor:  # what is new would be read through the wrong index until it is counted
-        cursor.execute("ANALYZE positions_optionquote, positions_optiontradebar, positions_underlyingbar")
-    return Demo(user.get_username(), password, portfolios, rows)
+    return portfolios
 
 
 def start_markets(*, now: datetime) -> int:

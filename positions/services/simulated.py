@@ -17,7 +17,18 @@ from positions.market.feeds.base import Batch
 from positions.market.feeds.simulated import Activity, SimulatedFeed
 from positions.market.feeds.world import MARKET, NAMES, World
 from positions.market_selectors import calendar_around
-from positions.models import ClockKind, MarketClock, OpenInterest, OptionContract, Portfolio, UnderlyingBar
+from positions.models import (
+    ClockKind,
+    MarketClock,
+    Mode,
+    OpenInterest,
+    OptionContract,
+    OptionQuote,
+    OptionTradeBar,
+    Portfolio,
+    UnderlyingBar,
+    VixReading,
+)
 from positions.services.quotes import list_contracts, list_instruments, prune, store_batch
 
 KEPT = timedelta(minutes=30)  # market time for which quotes are kept
@@ -73,8 +84,16 @@ def resume_simulated(*, now: datetime) -> list[Portfolio]:
     return resumed
 
 
+def forget(world: World) -> None:
+    """Delete all that a made-up market has said: it can be drawn again. Its contracts stay, decisions name them."""
+    for model in (OptionQuote, OptionTradeBar, OpenInterest, UnderlyingBar, VixReading):
+        model.objects.filter(source=world.source).delete()
+
+
 def _simulated() -> Sequence[Portfolio]:
-    return list(Portfolio.objects.filter(clock__kind=ClockKind.SIMULATED).select_related("clock").order_by("pk"))
+    """Those whose market is run: a portfolio that is switched off only keeps its records."""
+    portfolios = Portfolio.objects.filter(clock__kind=ClockKind.SIMULATED).exclude(mode=Mode.OFF)
+    return list(portfolios.select_related("clock").order_by("pk"))
 
 
 def _publish(world: World, calendar: Calendar, at: datetime) -> int:
