@@ -4,14 +4,13 @@ An intent is never sent itself. It is written here as PLANNED; `working.work_ord
 a share, `at` is market time, `now` wall time.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 
 from positions.brokers import ladder
@@ -27,12 +26,13 @@ from positions.models import (
     Pace,
     Portfolio,
     Position,
-    PositionEvent,
     PositionStatus,
     Side,
     SliceState,
 )
 from positions.models.order import WHOLE_POSITION
+from positions.services import exit_rows
+from positions.services.exit_rows import Placed
 from positions.services.order_changes import Change, change_orders, limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 
@@ -158,8 +158,7 @@ def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], no
     others = _live_intents(held)
     free = _free_slices(intents)
     sequences = _sequences(held)
-    orders: list[Order] = []
-    covered: list[tuple[Order, list[tuple[ExitSlice, int]]]] = []
+    placed: list[Placed] = []
     for intent in intents:
         position = held.get(intent.position_id)
         planned = _planned(intent, position, free) if position is not None else None
@@ -167,12 +166,11 @@ def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], no
             continue
         quantity, slices = planned
         order = _exit_order(intent, position, quantity, slices, sequences, at[position.portfolio_id])
-        orders.append(order)
-        covered.append((order, slices))
-    if not orders:
+        placed.append((order, slices))
+    if not placed:
         return []
-    Order.objects.bulk_create(orders)
-    _write_exit_rows(orders, covered)
+    exit_rows.write(placed)
+    orders = [order for order, _ in placed]
     closing = {order.position_id for order in orders if order.intent in WHOLE_POSITION}
     cancels = [
         Change(order_id, status, OrderStatus.CANCELLING, at[held[position_id].portfolio_id], {"reason": "whole close"})
@@ -203,12 +201,13 @@ def _live_intents(held: dict[int, _Held]) -> list[tuple[int, int, str, str, int,
     return rows
 
 
-def _free_slices(intents: Sequence[ExitIntent]) -> dict[int, ExitSlice]:
+def _free_slices(intents: Sequence[ExitIntent]) -> dict[int, int]:
+    """The numbers of the slices that may be ordered, by id."""
     wanted = [slice_id for intent in intents for slice_id, _ in intent.slices]
     if not wanted:
         return {}
     rows = ExitSlice.objects.filter(pk__in=wanted, state__in=(SliceState.ARMED, SliceState.DEFERRED)).order_by("id")
-    return {row.pk: row for row in rows.select_for_update(no_key=True, of=("self",))}
+    return dict(rows.select_for_update(no_key=True, of=("self",)).values_list("id", "number"))
 
 
 def _sequences(held: Mapping[int, _Held]) -> dict[tuple[int, str], int]:
@@ -218,10 +217,10 @@ def _sequences(held: Mapping[int, _Held]) -> dict[tuple[int, str], int]:
 
 
 def _planned(
-    intent: ExitIntent, position: _Held, free: dict[int, ExitSlice]
-) -> tuple[int, list[tuple[ExitSlice, int]]] | None:
-    """Contracts to sell and of which slices; None when there is nothing to place. What is promised is never promised
-    again: the highest slices give way."""
+    intent: ExitIntent, position: _Held, free: dict[int, int]
+) -> tuple[int, list[tuple[int, int, int]]] | None:
+    """Contracts to sell, and of which slices (id, number, contracts); None when there is nothing to place. What is
+    promised is never promised again: the highest slices give way."""
     if position.whole_close:
         return None
     if intent.intent in WHOLE_POSITION:
@@ -230,14 +229,14 @@ def _planned(
     if intent.intent == OrderIntent.TARGET and position.target:
         return None
     left = position.quantity_open - position.promised
-    slices: list[tuple[ExitSlice, int]] = []
-    found = [(free.pop(slice_id), count) for slice_id, count in intent.slices if count > 0 and slice_id in free]
-    for each, count in sorted(found, key=lambda pair: pair[0].number):
+    slices: list[tuple[int, int, int]] = []
+    wanted = [(free.pop(each), each, count) for each, count in intent.slices if count > 0 and each in free]
+    for number, slice_id, count in sorted(wanted):
         taken = min(count, left)
         left -= taken
         if taken:
-            slices.append((each, taken))
-    quantity = sum(count for _, count in slices)
+            slices.append((slice_id, number, taken))
+    quantity = sum(count for *_, count in slices)
     if intent.intent == OrderIntent.TARGET:
         # The target sells the runner besides the slices that were crossed with it, in one order (A-19).
         quantity += min(max(0, intent.quantity - sum(count for _, count in intent.slices)), left)
@@ -250,7 +249,7 @@ def _exit_order(
     intent: ExitIntent,
     position: _Held,
     quantity: int,
-    slices: list[tuple[ExitSlice, int]],
+    slices: list[tuple[int, int, int]],
     sequences: dict[tuple[int, str], int],
     at: datetime,
 ) -> Order:
@@ -265,7 +264,7 @@ def _exit_order(
         portfolio_id=position.portfolio_id,
         contract_id=position.contract_id,
         position_id=position.position_id,
-        slice=slices[-1][0] if slices and intent.intent == OrderIntent.SLICE else None,
+        slice_id=slices[-1][0] if slices and intent.intent == OrderIntent.SLICE else None,
         intent=intent.intent,
         side=Side.SELL,
         sequence=sequence,
@@ -280,56 +279,4 @@ def _exit_order(
         status=OrderStatus.PLANNED,
         verdict=intent.verdict,
         created_at=at,
-    )
-
-
-def _write_exit_rows(orders: list[Order], covered: list[tuple[Order, list[tuple[ExitSlice, int]]]]) -> None:
-    """Slices pending with their order, events of orders and positions, versions."""
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order=order,
-            happened_at=order.created_at,
-            to_status=OrderStatus.PLANNED,
-            actor_name=SYSTEM_NAME,
-            detail={"contracts": order.quantity, "worst_price": str(order.worst_price)},
-        )
-        for order in orders
-    )
-    pending: dict[str, list[Any]] = defaultdict(list)
-    for order, slices in covered:
-        for each, count in slices:
-            pending["ids"].append(each.pk)
-            pending["orders"].append(order.pk)
-            pending["counts"].append(count)
-            pending["at"].append(order.created_at)
-    with connection.cursor() as cursor:
-        if pending:
-            cursor.execute(
-                """
-                UPDATE positions_exitslice s
-                SET state = 'pending', order_id = w.order_id, contracts_pending = w.count, changed_at = w.at
-                FROM unnest(%(ids)s::bigint[], %(orders)s::bigint[], %(counts)s::int[], %(at)s::timestamptz[])
-                    AS w(id, order_id, count, at)
-                WHERE s.id = w.id
-                """,
-                dict(pending),
-            )
-        cursor.execute(
-            "UPDATE positions_position SET version = version + 1 WHERE id = ANY(%s)",
-            [sorted({order.position_id for order in orders})],
-        )
-    PositionEvent.objects.bulk_create(
-        PositionEvent(
-            position_id=order.position_id,
-            happened_at=order.created_at,
-            kind="slice_pending" if slices else f"{order.intent}_ordered",
-            actor_name=SYSTEM_NAME,
-            after={
-                "order": order.client_order_id,
-                "contracts": order.quantity,
-                "slices": [{"number": each.number, "contracts": count} for each, count in slices],
-            },
-            detail=order.verdict or {},
-        )
-        for order, slices in covered
     )
