@@ -18,12 +18,14 @@ from positions.models import SliceState
 from positions.models.order import LIVE, WHOLE_POSITION
 from riskengine.calculators import take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
-from riskengine.calculators.take_profit import MAX_SLICES, Slices
-from riskengine.loading.copying import BIGINT, BOOLEAN, DOUBLE, INSTANT, INTEGER, NEVER, Columns, copy_columns
+from riskengine.calculators.take_profit import MAX_SLICES, Slices, StateColumn
+from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, Columns, Kind, copy_columns
 from riskengine.loading.watched import Watched
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+SEVEN_DAY = len(take_profit.REGIMES)  # beside the regimes of take_profit: the one ladder of seven days
 
 SLICE_STATES = {
     SliceState.ARMED: take_profit.ARMED,
@@ -46,6 +48,7 @@ def instant(at: int) -> datetime:
 class Book:
     """Open positions, one a row. `place` is the row of its portfolio in the list that was watched.
 
+    `regime` is which ladder was copied: one of take_profit's, or `SEVEN_DAY`. `adopted`: bought at the broker.
     `days` are New York calendar days from the portfolio's market date to the expiration. `pending` are contracts that
     live exits may still sell. `awaiting`: expired, and not settled yet. `entering`: its opening order is live;
     `closing`, `targeting`: an order that closes all of it, or its target, is. A quote that was never given has NaN
@@ -57,7 +60,8 @@ class Book:
     place: IntColumn
     revision: IntColumn
     contract: IntColumn
-    seven_day: BoolColumn
+    regime: StateColumn
+    adopted: BoolColumn
     awaiting: BoolColumn
     multiplier: FloatColumn
     tick_under: FloatColumn
@@ -86,44 +90,57 @@ class Book:
     def __len__(self) -> int:
         return len(self.position)
 
-    def take(self, rows: BoolColumn | IntColumn) -> Self:
+    @property
+    def seven_day(self) -> BoolColumn:
+        return self.regime == SEVEN_DAY
+
+    def take(self, rows: IntColumn) -> Self:
+        """Some rows, each at most once and in order: all of them need no copy."""
+        if len(rows) == len(self):
+            return self
         return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-_POSITIONS = {
+_POSITIONS: dict[str, Kind] = {
     "position": BIGINT,
     "version": INTEGER,
     "place": INTEGER,
     "revision": BIGINT,
     "contract": BIGINT,
-    "seven_day": BOOLEAN,
+    "regime": INTEGER,
+    "adopted": BOOLEAN,
     "awaiting": BOOLEAN,
-    "multiplier": INTEGER,
-    "tick_class": INTEGER,
-    "days": INTEGER,
     "quantity": INTEGER,
     "quantity_open": INTEGER,
     "pending": BIGINT,
     "entering": BOOLEAN,
     "closing": BOOLEAN,
     "targeting": BOOLEAN,
-    "entry": DOUBLE,
-    "initial_stop": DOUBLE,
-    "current_stop": DOUBLE,
-    "high_water": DOUBLE,
+    "entry": MICROS,
+    "initial_stop": MICROS,
+    "current_stop": MICROS,
+    "high_water": MICROS,
     "stop_breaches": INTEGER,
     "stop_breached_at": INSTANT,
     "unusable_since": INSTANT,
     "entry_at": INSTANT,
 }
 
+# No WITH: it would keep the server from casting the columns where it reads them.
 _READ_POSITIONS = """
-    WITH watched AS (
-        SELECT id, day, whole, (place - 1)::int4 AS place
-        FROM unnest(%(ids)s::bigint[], %(days)s::date[], %(whole)s::bool[]) WITH ORDINALITY AS w(id, day, whole, place)
-    ), working AS (
+    SELECT p.id, p.version, w.place - 1, p.revision_id, p.contract_id,
+           CASE p.regime WHEN 'morning' THEN 0 WHEN 'midday' THEN 1 WHEN 'late' THEN 2 ELSE 3 END,
+           p.origin = 'manual', p.status = 'expired',
+           p.quantity_opened, p.quantity_open, coalesce(o.pending, 0),
+           coalesce(o.entering, false), coalesce(o.closing, false), coalesce(o.targeting, false),
+           p.average_entry_price, p.initial_stop, p.current_stop, p.high_water,
+           p.stop_breaches, p.stop_breached_at, p.unusable_since, p.entry_at
+    FROM unnest(%(ids)s::bigint[], %(days)s::date[], %(whole)s::bool[]) WITH ORDINALITY AS w(id, day, whole, place)
+    JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
+    JOIN positions_optioncontract c ON c.id = p.contract_id
+    LEFT JOIN (
         SELECT coalesce(o.position_id, entered.id) AS position_id,
-               coalesce(sum(o.quantity - o.filled_quantity) FILTER (WHERE o.side = 'sell'), 0) AS pending,
+               sum(o.quantity - o.filled_quantity) FILTER (WHERE o.side = 'sell') AS pending,
                bool_or(o.intent = 'open') AS entering,
                bool_or(o.intent = ANY(%(closes)s)) AS closing,
                bool_or(o.intent = 'target') AS targeting
@@ -131,58 +148,51 @@ _READ_POSITIONS = """
         LEFT JOIN positions_position entered ON o.intent = 'open' AND entered.decision_id = o.decision_id
         WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status IN %(live)s
         GROUP BY 1
-    )
-    SELECT p.id, p.version, w.place, p.revision_id, p.contract_id, p.regime = 'seven_day', p.status = 'expired',
-           c.multiplier, array_position(%(tick_classes)s, c.tick_class::text), c.expiration_on - w.day,
-           p.quantity_opened, p.quantity_open, coalesce(o.pending, 0)::int8,
-           coalesce(o.entering, false), coalesce(o.closing, false), coalesce(o.targeting, false),
-           p.average_entry_price::float8, coalesce(p.initial_stop::float8, 'NaN'),
-           coalesce(p.current_stop::float8, 'NaN'), p.high_water::float8, p.stop_breaches::int4,
-           coalesce(p.stop_breached_at, '-infinity'), coalesce(p.unusable_since, '-infinity'), p.entry_at
-    FROM watched w
-    JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
-    JOIN positions_optioncontract c ON c.id = p.contract_id
-    LEFT JOIN working o ON o.position_id = p.id
+    ) o ON o.position_id = p.id
     WHERE %(everything)s OR w.whole OR c.expiration_on <= w.day
 """
 
-_QUOTES = {
+# Of each contract once, however many positions hold it.
+_CONTRACTS: dict[str, Kind] = {
     "row": INTEGER,
-    "bid": DOUBLE,
-    "ask": DOUBLE,
+    "multiplier": INTEGER,
+    "tick_class": INTEGER,
+    "days": INTEGER,
+    "bid": MICROS,
+    "ask": MICROS,
     "quoted_at": INSTANT,
     "changed_at": INSTANT,
     "confirmed_at": INSTANT,
 }
 
-_READ_QUOTES = """
-    SELECT (w.row - 1)::int4, coalesce(q.bid::float8, 'NaN'), coalesce(q.ask::float8, 'NaN'),
-           q.quoted_at, q.changed_at, q.confirmed_at
+_READ_CONTRACTS = """
+    SELECT w.row - 1, c.multiplier, array_position(%(tick_classes)s, c.tick_class::text),
+           c.expiration_on - m.day, q.bid, q.ask, q.quoted_at, q.changed_at, q.confirmed_at
     FROM unnest(%(contracts)s::bigint[], %(markets)s::int[]) WITH ORDINALITY AS w(contract, market, row)
-    JOIN unnest(%(sources)s::text[], %(at)s::timestamptz[]) WITH ORDINALITY AS m(source, at, market)
-        ON m.market = w.market
-    CROSS JOIN LATERAL (
+    JOIN unnest(%(sources)s::text[], %(at)s::timestamptz[], %(days)s::date[]) WITH ORDINALITY
+        AS m(source, at, day, market) ON m.market = w.market
+    JOIN positions_optioncontract c ON c.id = w.contract
+    LEFT JOIN LATERAL (
         SELECT bid, ask, quoted_at, changed_at, confirmed_at FROM positions_optionquote
         WHERE contract_id = w.contract AND source = m.source AND quoted_at <= m.at
         ORDER BY quoted_at DESC LIMIT 1
-    ) q
+    ) q ON true
 """
 
-_SLICES = {
-    "row": INTEGER,
+_SLICES: dict[str, Kind] = {
+    "position": BIGINT,
     "number": INTEGER,
     "id": BIGINT,
-    "base": DOUBLE,
+    "base": MICROS,
     "cumulative": INTEGER,
     "state": INTEGER,
     "contracts": INTEGER,
 }
 
 _READ_SLICES = """
-    SELECT (w.row - 1)::int4, s.number::int4, s.id, s.threshold::float8, s.cumulative_share_ten_thousandths,
+    SELECT s.position_id, s.number, s.id, s.threshold, s.cumulative_share_ten_thousandths,
            array_position(%(states)s, s.state::text), s.contracts_pending + s.contracts_filled
-    FROM unnest(%(positions)s::bigint[]) WITH ORDINALITY AS w(position, row)
-    JOIN positions_exitslice s ON s.position_id = w.position
+    FROM positions_exitslice s WHERE s.position_id = ANY(%(positions)s)
 """
 
 
@@ -196,55 +206,54 @@ def load(watched: Sequence[Watched], *, everything: bool) -> Book:
         _READ_POSITIONS,
         _POSITIONS,
         {
-            "ids": [each.portfolio.pk for each in watched],
-            "days": [new_york_date(each.at) for each in watched],
+            "ids": [each.portfolio_id for each in watched],
+            "days": [each.day for each in watched],
             "whole": [each.is_flattening for each in watched],
             "everything": everything,
             "closes": list(WHOLE_POSITION),
             "live": tuple(LIVE),
+        },
+    )
+    if (np.diff(columns["position"]) < 0).any():
+        order = np.argsort(columns["position"], kind="stable")
+        columns = {name: column[order] for name, column in columns.items()}
+    regime = columns.pop("regime").astype(np.int8)
+    return Book(**columns, **_contracts(columns["contract"], columns["place"], watched), regime=regime)
+
+
+def _contracts(contract: IntColumn, place: IntColumn, watched: Sequence[Watched]) -> Columns:
+    """Each row's contract and its last quote at or before its portfolio's market time; each is looked up once."""
+    if not len(contract):
+        none: Columns = {name: np.zeros(0, kind.native) for name, kind in _CONTRACTS.items()}
+        return _with_ticks(none)
+    markets: dict[tuple[str, datetime], int] = {}
+    market = np.array([markets.setdefault((w.quote_source, w.at), len(markets)) for w in watched], np.int64)
+    span = int(contract.max()) + 1
+    wanted, which = np.unique(market[place] * span + contract, return_inverse=True)
+    found = copy_columns(
+        _READ_CONTRACTS,
+        _CONTRACTS,
+        {
+            "contracts": (wanted % span).tolist(),
+            "markets": (wanted // span + 1).tolist(),
+            "sources": [source for source, _ in markets],
+            "at": [at for _, at in markets],
+            "days": [new_york_date(at) for _, at in markets],
             "tick_classes": list(TICK_TABLES),
         },
     )
-    order = np.argsort(columns["position"], kind="stable")
-    columns = {name: column[order] for name, column in columns.items()}
+    place_of = np.empty(len(wanted), np.int64)
+    place_of[found["row"]] = np.arange(len(wanted))
+    each = place_of[which]
+    return _with_ticks({name: column[each] for name, column in found.items()})
+
+
+def _with_ticks(columns: Columns) -> Columns:
+    del columns["row"]
     under, from_three = tick_columns(list(TICK_TABLES.values()))
     ticks = columns.pop("tick_class") - 1
-    columns["multiplier"] = columns["multiplier"].astype(np.float64)
-    return Book(
-        **columns,
-        **_last_quotes(columns["contract"], columns["place"], watched),
-        tick_under=under[ticks],
-        tick_from_three=from_three[ticks],
-    )
-
-
-def _last_quotes(contract: IntColumn, place: IntColumn, watched: Sequence[Watched]) -> Columns:
-    """The last quote of each row's contract at or before its portfolio's market time; each is looked up once."""
-    rows = len(contract)
-    found: Columns = {name: np.full(rows, np.nan if kind is DOUBLE else NEVER) for name, kind in _QUOTES.items()}
-    del found["row"]
-    if not rows:
-        return found
-    markets: dict[tuple[str, datetime], int] = {}
-    market = np.array([markets.setdefault((w.portfolio.quote_source, w.at), len(markets)) for w in watched], np.int64)
-    key = market[place] * (int(contract.max()) + 1) + contract
-    wanted, which = np.unique(key, return_inverse=True)
-    quotes = copy_columns(
-        _READ_QUOTES,
-        _QUOTES,
-        {
-            "contracts": (wanted % (int(contract.max()) + 1)).tolist(),
-            "markets": (wanted // (int(contract.max()) + 1) + 1).tolist(),
-            "sources": [source for source, _ in markets],
-            "at": [at for _, at in markets],
-        },
-    )
-    at_row = quotes.pop("row")
-    for name, column in quotes.items():
-        each = np.full(len(wanted), np.nan if column.dtype == np.float64 else NEVER, column.dtype)
-        each[at_row] = column
-        found[name] = each[which]
-    return found
+    multiplier = columns.pop("multiplier").astype(np.float64)
+    return {**columns, "multiplier": multiplier, "tick_under": under[ticks], "tick_from_three": from_three[ticks]}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,13 +288,13 @@ def no_plan(rows: int) -> Plan:
 
 
 def load_plan(positions: IntColumn) -> Plan:
-    """The slices of these positions, in their order. One statement; none for no position."""
+    """The slices of these positions, given by ascending id. One statement; none for no position."""
     plan = no_plan(len(positions))
     if not len(positions):
         return plan
     columns = copy_columns(_READ_SLICES, _SLICES, {"positions": positions.tolist(), "states": list(SLICE_STATES)})
     codes = np.array(list(SLICE_STATES.values()), np.int8)
-    where = columns["row"], columns["number"] - 1
+    where = np.searchsorted(positions, columns["position"]), columns["number"] - 1
     slices = plan.slices
     slices.base[where] = columns["base"]  # also the threshold, until a factor lowers it
     slices.cumulative[where] = columns["cumulative"]

@@ -1,6 +1,8 @@
 """The limits of the revisions that open positions were opened under. Revisions never change, so each is read once."""
 
 from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.db import connection
 
@@ -9,23 +11,19 @@ from accounts.selectors import ladders_by_revision, numbers_of
 from riskengine.calculators.limits import Limits
 from riskengine.loading.limits import limits_of
 
-MOST_KEPT = 1_000
-
-# By database too: a process may go from one to another, and each counts its revisions from 1.
-_kept: dict[tuple[str, int], Limits] = {}
+# By session with the database: a process may go on to another one, which counts its revisions from 1 as well.
+_kept: WeakKeyDictionary[Any, dict[int, Limits]] = WeakKeyDictionary()
 
 
 def limits_by_revision(revision_ids: Iterable[int]) -> dict[int, Limits]:
-    """The limits of each revision. Two statements for those that this process has not read yet."""
-    database = str(connection.settings_dict["NAME"])
+    """The limits of each revision. Two statements for those that this session has not read yet, none for the others."""
     wanted = sorted(set(revision_ids))
-    new = [pk for pk in wanted if (database, pk) not in _kept]
-    if new and len(_kept) + len(new) > MOST_KEPT:
-        _kept.clear()
-        new = wanted
+    connection.ensure_connection()
+    kept = _kept.setdefault(connection.connection, {})
+    new = [pk for pk in wanted if pk not in kept]
     if new:
         revisions = list(RiskProfileRevision.objects.filter(pk__in=new).order_by("id"))
         ladders = ladders_by_revision(revisions)
         for revision in revisions:
-            _kept[database, revision.pk] = limits_of(numbers_of(revision), ladders[revision.pk])
-    return {pk: _kept[database, pk] for pk in wanted}
+            kept[revision.pk] = limits_of(numbers_of(revision), ladders[revision.pk])
+    return {pk: kept[pk] for pk in wanted}

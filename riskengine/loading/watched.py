@@ -3,37 +3,49 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection
 
 from positions.market.calendar import Session, new_york_date
 from positions.market.clock import LIVE, market_now
-from positions.models import MarketClock, Portfolio, State
+from positions.models import Portfolio, State
 
 EXCHANGE = "XNYS"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedClock:
+    """A clock as its row says, without the row: a check looks at thousands."""
+
+    kind: str
+    market_started_at: datetime | None
+    wall_started_at: datetime | None
+    market_ends_at: datetime | None
+    speed: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A portfolio at its market time `at`. `session` is that New York date's, None on a day without one."""
 
-    portfolio: Portfolio
+    portfolio_id: int
+    name: str
+    quote_source: str
+    is_flattening: bool
+    is_live: bool
     at: datetime
+    day: date
     session: Session | None
     has_snapshot: bool
 
-    @property
-    def is_live(self) -> bool:
-        return bool(self.portfolio.clock.kind == LIVE)
+    def portfolio(self) -> Portfolio:
+        """The row itself, for what is rare. One statement."""
+        return Portfolio.objects.select_related("clock", "profile").get(pk=self.portfolio_id)
 
-    @property
-    def is_flattening(self) -> bool:
-        return bool(self.portfolio.state == State.FLATTENING)
 
-    @property
-    def is_open(self) -> bool:
-        return self.session is not None and self.session.contains(self.at)
+_COLUMNS = ("id", "name", "quote_source", "state")
+_CLOCK = tuple(f"clock__{name}" for name in WatchedClock.__slots__)
 
 
 def watched_portfolios(
@@ -43,46 +55,32 @@ def watched_portfolios(
 
     Mode and state are no condition: what is held is watched in every one of them (A-02).
     """
-    times: dict[Portfolio, datetime] = {}
+    rows = Portfolio.objects.order_by("id")
+    if portfolio_ids is not None:
+        rows = rows.filter(pk__in=portfolio_ids)
+    timed: list[tuple[tuple[int, str, str, str], WatchedClock, datetime]] = []
     errors: dict[int, str] = {}
-    for portfolio in _portfolios(portfolio_ids):
+    for row in rows.values_list(*_COLUMNS, *_CLOCK):
+        clock = WatchedClock(*row[len(_COLUMNS) :])
+        if not clock.kind:
+            errors[row[0]] = "No market time: the portfolio has no clock."
+            continue
         try:
-            times[portfolio] = market_now(portfolio.clock, now)
-        except (ObjectDoesNotExist, ValueError, OverflowError) as error:
-            errors[portfolio.pk] = f"No market time: {error}"
-    days = {portfolio.pk: new_york_date(at) for portfolio, at in times.items()}
+            timed.append((row[: len(_COLUMNS)], clock, market_now(clock, now)))
+        except (ValueError, OverflowError) as error:
+            errors[row[0]] = f"No market time: {error}"
+    days = {row[0]: new_york_date(at) for row, _, at in timed}
     watched = []
-    for portfolio, (session, has_snapshot, first, last) in zip(times, _sessions(days), strict=True):
-        day = days[portfolio.pk]
+    for (row, clock, at), (session, has_snapshot, first, last) in zip(timed, _sessions(days), strict=True):
+        portfolio_id, name, source, state = row
+        day = days[portfolio_id]
         if first is None or last is None or not first <= day <= last:
             known = f"it knows {first} to {last}" if first else "it is empty"
-            errors[portfolio.pk] = f"The exchange calendar does not reach {day}: {known}."
+            errors[portfolio_id] = f"The exchange calendar does not reach {day}: {known}."
             continue
-        watched.append(Watched(portfolio, times[portfolio], session, has_snapshot))
+        is_flattening, is_live = state == State.FLATTENING, clock.kind == LIVE
+        watched.append(Watched(portfolio_id, name, source, is_flattening, is_live, at, day, session, has_snapshot))
     return watched, errors
-
-
-_PORTFOLIO, _CLOCK = ([field.attname for field in model._meta.concrete_fields] for model in (Portfolio, MarketClock))
-_READ_PORTFOLIOS = f"""
-    SELECT {", ".join(f'p."{name}"' for name in _PORTFOLIO)}, {", ".join(f'c."{name}"' for name in _CLOCK)}
-    FROM {Portfolio._meta.db_table} p LEFT JOIN {MarketClock._meta.db_table} c ON c.portfolio_id = p.id
-    WHERE %(ids)s::bigint[] IS NULL OR p.id = ANY(%(ids)s)
-    ORDER BY p.id
-"""  # noqa: S608 (names of tables and columns)
-
-
-def _portfolios(portfolio_ids: Collection[int] | None) -> list[Portfolio]:
-    """With their clocks. Written out: to make this statement up anew cost more than the rest of a quiet look."""
-    with connection.cursor() as cursor:
-        cursor.execute(_READ_PORTFOLIOS, {"ids": None if portfolio_ids is None else list(portfolio_ids)})
-        rows = cursor.fetchall()
-    found = []
-    for row in rows:
-        portfolio = Portfolio.from_db(connection.alias, _PORTFOLIO, row[: len(_PORTFOLIO)])
-        if row[len(_PORTFOLIO)] is not None:
-            portfolio.clock = MarketClock.from_db(connection.alias, _CLOCK, row[len(_PORTFOLIO) :])
-        found.append(portfolio)
-    return found
 
 
 def _sessions(days: Mapping[int, date]) -> list[tuple[Session | None, bool, date | None, date | None]]:

@@ -35,7 +35,7 @@ def next_deadlines(
             np.minimum(first, np.where(applies & (when > market.at), when, NO_DEADLINE), out=first)
         np.minimum.at(soonest, book.place, first)
     return {
-        each.portfolio.pk: instant(at) for each, at in zip(watched, soonest.tolist(), strict=True) if at != NO_DEADLINE
+        each.portfolio_id: instant(at) for each, at in zip(watched, soonest.tolist(), strict=True) if at != NO_DEADLINE
     }
 
 

@@ -20,7 +20,7 @@ CHUNK = 1_000  # rows of one transaction: short locks, and what is written stays
 
 @dataclass(slots=True)
 class Written:
-    """How many orders were placed, and by position id why one could not be judged or written."""
+    """How many orders were placed, and by row of the book why one could not be judged or written."""
 
     orders: int = 0
     errors: dict[int, str] = field(default_factory=dict)
@@ -47,9 +47,7 @@ def write(judgement: Judgement, watched: Sequence[Watched], *, now: datetime) ->
     for rows in (np.flatnonzero(sells), np.flatnonzero(others)):
         for start in range(0, len(rows), CHUNK):
             writer.write(rows[start : start + CHUNK])
-    position = judgement.book.position
-    errors = {row: text for row, (_, text) in judgement.errors.items()} | writer.errors
-    return Written(writer.orders, {int(position[row]): text for row, text in errors.items()})
+    return Written(writer.orders, {row: text for row, (_, text) in judgement.errors.items()} | writer.errors)
 
 
 def _late(judgement: Judgement) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from riskengine.calculators import codes, stops, take_profit
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above, half_up_places
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above, at_least, half_up_places
 from riskengine.calculators.limits import Limits
 from riskengine.calculators.take_profit import MAX_SLICES
 from riskengine.loading.book import Book, Plan, microseconds, no_plan
@@ -20,6 +20,7 @@ from riskengine.loading.watched import Watched
 
 SECOND = 1_000_000
 PRICE_PLACES = 4
+ROUNDING = 0.0002  # USD: prices are rounded to their four places before a slice is compared with them
 NO_PRICE, BROKEN = "NO_PRICE", "EXIT_ERROR"
 
 Rows = IntColumn
@@ -44,9 +45,13 @@ class Market:
             closes_at=np.array([microseconds(s.closes_at) if s else NEVER for s in sessions], np.int64),
             recorded=np.array([not w.is_live for w in watched], np.bool_),
             flattening=np.array([w.is_flattening for w in watched], np.bool_),
-        ).take(book.place)
+        )._gathered(book.place)
 
     def take(self, rows: Rows) -> "Market":
+        """Some rows, each at most once and in order: all of them need no copy."""
+        return self if len(rows) == len(self.at) else self._gathered(rows)
+
+    def _gathered(self, rows: Rows) -> "Market":
         return Market(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
 
@@ -158,6 +163,9 @@ Judge = Callable[[Judgement, Rows, Limits, bool], None]
 def groups(book: Book, rows: Rows) -> Iterator[tuple[Rows, int, bool]]:
     """Rows that share rules and numbers: (rows, revision, whether seven-day). Few, however many positions."""
     key = book.revision[rows] * 2 + book.seven_day[rows]
+    if len(rows) and key.min() == key.max():
+        yield rows, int(key[0]) // 2, bool(key[0] % 2)
+        return
     for each in np.unique(key).tolist():
         yield rows[key == each], each // 2, bool(each % 2)
 
@@ -241,8 +249,8 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
     )
     stopped = good & streak.fires | blind
     whole = forced | stopped | (market.flattening & active)
-    cost = 2.0 * limits.fee_per_contract / book.multiplier
-    sells = good & ~whole & ~book.entering & (book.pending < book.quantity_open) & above(bid - book.entry, cost)
+    may_sell = good & ~whole & ~book.entering & (book.pending < book.quantity_open)
+    sells = may_sell & (hits_target | _may_cross(book, market, bid, limits, seven))
 
     judgement.active[rows] = active
     judgement.usable[rows] = usable
@@ -284,6 +292,25 @@ def _unusable_since(book: Book, market: Market, fresh: BoolColumn, limits: Limit
     return since
 
 
+def decay_of(book: Book, market: Market, limits: Limits, seven: bool) -> take_profit.Decay:
+    """What the thresholds of each row are multiplied by now."""
+    if seven:
+        return take_profit.dte_decay(book.days.astype(np.float64), limits.dte_factor)
+    to_close, since_entry = (market.closes_at - market.at) // SECOND, (market.at - book.entry_at) // SECOND
+    return take_profit.time_decay(to_close, since_entry, limits.time_factor, limits.elapsed_factor)
+
+
+def _may_cross(book: Book, market: Market, bid: FloatColumn, limits: Limits, seven: bool) -> BoolColumn:
+    """Rows whose gain reaches the nearest slice that their ladder ever had: the others need no slices read.
+
+    The slices themselves decide. An adopted position has what a person gave it, and is always looked at.
+    """
+    ladders = (limits.take_profit_morning, limits.take_profit_midday, limits.take_profit_late, limits.partial_profit)
+    nearest = np.array([ladder.thresholds.min() for ladder in ladders])[book.regime]
+    factor = np.fmin(decay_of(book, market, limits, seven).factor, 1.0)
+    return at_least(bid - book.entry, nearest * factor * book.entry - ROUNDING) | (book.adopted & (bid > book.entry))
+
+
 # ---- Second look: slices and targets ----
 
 
@@ -291,15 +318,7 @@ def decide(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> Non
     """Slices and targets of `rows`, which are among `judgement.planned`."""
     places = np.searchsorted(judgement.planned, rows)
     book, market = judgement.book.take(rows), judgement.market.take(rows)
-    if seven:
-        decay = take_profit.dte_decay(book.days.astype(np.float64), limits.dte_factor)
-    else:
-        decay = take_profit.time_decay(
-            (market.closes_at - market.at) // SECOND,
-            (market.at - book.entry_at) // SECOND,
-            limits.time_factor,
-            limits.elapsed_factor,
-        )
+    decay = decay_of(book, market, limits, seven)
     slices = take_profit.lower(judgement.plan.of(places), decay.factor)
     orders = take_profit.judge_slices(
         slices,

@@ -15,7 +15,7 @@ from datetime import datetime
 import numpy as np
 from django.db import connection, transaction
 
-from positions.models import CheckScope, Portfolio, State
+from positions.models import CheckScope, State
 from positions.services.order_changes import limit_lock_waits
 from positions.services.orders import cancel_openings
 from positions.services.portfolio import SYSTEM_NAME, change_state, lock_portfolio
@@ -69,15 +69,14 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     limits = limits_by_revision(np.unique(book.revision).tolist())
     judgement = exits.judge_book(book, watched, limits)
     written = exits.write(judgement, watched, now=now)
-    place_of = dict(zip(book.position.tolist(), book.place.tolist(), strict=True)) if written.errors else {}
-    for position, sentence in written.errors.items():
-        portfolio = watched[place_of[position]].portfolio
-        result.errors.setdefault(portfolio.pk, f"Position {position}: {sentence}")
+    for row, sentence in written.errors.items():
+        each = watched[int(book.place[row])]
+        result.errors.setdefault(each.portfolio_id, f"Position {book.position[row]}: {sentence}")
     # What awaits an official price or a person is asked for again, but not every second.
     expired = judgement.expired if scope == CheckScope.RISK else judgement.expired & ~book.awaiting
     _settle(watched, np.unique(book.place[expired]).tolist(), now, result)
     _finish_flattening(watched, now, result)
-    judged = [each for each in watched if each.portfolio.pk not in result.errors]
+    judged = [each for each in watched if each.portfolio_id not in result.errors]
     _beat(judged, scope, now)
     result.portfolios, result.positions, result.orders = len(judged), len(book), written.orders
     result.next_deadlines = next_deadlines(judgement, watched, limits)
@@ -85,40 +84,40 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
 
 
 @contextmanager
-def _apart(portfolio: Portfolio, failed: str, result: CheckResult) -> Iterator[None]:
+def _apart(each: Watched, failed: str, result: CheckResult) -> Iterator[None]:
     """What fails for one portfolio is its error in the result, and stops no other."""
     try:
         yield
     except Exception as error:  # whatever it was: the other portfolios must be watched
-        logger.exception("%s: %s", portfolio, failed)
-        result.errors[portfolio.pk] = f"{failed} {error!s:.300}"
+        logger.exception("%s: %s", each.name, failed)
+        result.errors[each.portfolio_id] = f"{failed} {error!s:.300}"
 
 
 def _start_sessions(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
     """The first look of a trading date takes the portfolio's snapshot."""
     for each in watched:
         if each.session is not None and not each.has_snapshot:
-            with _apart(each.portfolio, "Its session could not be started.", result):
-                start_session(portfolio=each.portfolio, at=each.at, now=now)
+            with _apart(each, "Its session could not be started.", result):
+                start_session(portfolio=each.portfolio(), at=each.at, now=now)
 
 
 def _settle(watched: Sequence[Watched], places: Sequence[int], now: datetime, result: CheckResult) -> None:
     for place in places:
         each = watched[place]
-        with _apart(each.portfolio, "What expired could not be settled.", result):
-            settle_expired(portfolio=each.portfolio, at=each.at, now=now)
+        with _apart(each, "What expired could not be settled.", result):
+            settle_expired(portfolio=each.portfolio(), at=each.at, now=now)
 
 
 def _finish_flattening(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
     """FLATTENING buys nothing more, and is HALTED once nothing is open and no order can fill (A-02)."""
     for each in watched:
         if each.is_flattening:
-            with _apart(each.portfolio, "It could not be halted.", result):
+            with _apart(each, "It could not be halted.", result):
                 _halt_when_flat(each, now)
 
 
 def _halt_when_flat(each: Watched, now: datetime) -> None:
-    portfolio, reason = each.portfolio, "The portfolio is being flattened."
+    portfolio, reason = each.portfolio(), "The portfolio is being flattened."
     cancel_openings(portfolio=portfolio, at=each.at, now=now, reason=reason, actor_name=SYSTEM_NAME)
     with transaction.atomic():
         limit_lock_waits()
@@ -151,7 +150,7 @@ def _beat(judged: Sequence[Watched], scope: str, now: datetime) -> None:
             {
                 "scope": scope,
                 "now": now,
-                "ids": [each.portfolio.pk for each in judged],
+                "ids": [each.portfolio_id for each in judged],
                 "at": [each.at for each in judged],
             },
         )

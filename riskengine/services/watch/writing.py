@@ -38,9 +38,9 @@ class Writer:
 
     def __init__(self, judgement: Judgement, watched: Sequence[Watched], late: Any, now: datetime) -> None:
         self.judgement, self.late, self.now = judgement, late, now
-        self.at = {each.portfolio.pk: each.at for each in watched}
+        self.at = {each.portfolio_id: each.at for each in watched}
         self.by_a_person = _flattened_by_a_person(watched)
-        self.portfolios = [each.portfolio.pk for each in watched]
+        self.portfolios = [each.portfolio_id for each in watched]
         self.orders = 0
         self.errors: dict[int, str] = {}
         self.changes = judgement.changed | judgement.defers
@@ -245,7 +245,7 @@ class Writer:
 
 def _flattened_by_a_person(watched: Sequence[Watched]) -> set[int]:
     """Portfolios that a person is flattening: their orders say so. No statement where none is flattened."""
-    flattening = [each.portfolio.pk for each in watched if each.is_flattening]
+    flattening = [each.portfolio_id for each in watched if each.is_flattening]
     if not flattening:
         return set()
     changes = PortfolioStateChange.objects.filter(portfolio__in=flattening, to_state=State.FLATTENING)
