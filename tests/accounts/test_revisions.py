@@ -160,6 +160,21 @@ def test_the_database_refuses_to_change_or_delete_a_revision(table, statement):
         sql.execute(statement.format(table))
 
 
+@pytest.mark.parametrize("revised", [False, True])
+def test_the_database_refuses_a_step_added_to_a_revision_that_was_written(revised):
+    profile = factories.profile()
+    first = latest_revision(profile)
+    if revised:
+        revise(profile, max_vix_threshold=Decimal(21))
+    before = ladders_of(first)
+    late = LadderStep(revision=first, ladder="vix_factor", number=8, threshold=Decimal(99), inclusive=True, value=1)
+    for add in (lambda: late.save(force_insert=True), lambda: LadderStep.objects.bulk_create([late])):
+        with pytest.raises(IntegrityError, match="no step is added later"), transaction.atomic():
+            add()
+    assert ladders_of(first) == before
+    revise(profile, based_on=2 if revised else 1, max_vix_threshold=Decimal(22))
+
+
 def test_the_database_refuses_nan_even_when_django_is_bypassed():
     revision = latest_revision(factories.profile())
     columns = [field.column for field in RiskProfileRevision._meta.concrete_fields if field.name != "id"]
