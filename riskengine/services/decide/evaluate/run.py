@@ -8,7 +8,7 @@ import json
 import logging
 import select
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from riskengine.services.decide.evaluate import exits, measures, sizes, slices
 from riskengine.services.decide.evaluate.contract import Kind, Line, LineError, Result
@@ -69,7 +69,7 @@ def _parse(raw: bytes, known: frozenset[str]) -> Line:
     if len(raw) > LINE_BYTES:
         raise LineError("LINE_TOO_LONG", f"A line holds at most {LINE_BYTES:,} bytes; this one has more.")
     try:
-        line = json.loads(raw)
+        line = _READER.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
     except (ValueError, RecursionError) as problem:
         raise LineError("NOT_JSON", f"Not a JSON object: {problem}") from None
     if not isinstance(line, dict):
@@ -79,6 +79,19 @@ def _parse(raw: bytes, known: frozenset[str]) -> Line:
         name = min(unknown)
         raise LineError("UNKNOWN_KEY", f"{name} is not a key of this kind: `evaluate --list` names them all.", name)
     return line
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON whose keys are each given once. Python's own reading keeps the last and says nothing."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in names if names.count(name) > 1)
+        raise LineError("INVALID_INPUT", f"{name} is given more than once, and which one counts is not said.", name)
+    return found
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_each_once)
 
 
 def _encode(result: Result | LineError) -> bytes:
