@@ -11,31 +11,27 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 
 from positions.brokers import ladder
 from positions.market.calendar import new_york_date
 from positions.market.contracts import TICK_TABLES
 from positions.models import (
     Decision,
-    ExitSlice,
     Order,
     OrderEvent,
     OrderIntent,
     OrderStatus,
     Pace,
     Portfolio,
-    Position,
-    PositionStatus,
     Side,
-    SliceState,
 )
 from positions.models.order import WHOLE_POSITION
 from positions.services import exit_rows
-from positions.services.exit_rows import Placed
+from positions.services.exit_rows import Held, LiveIntent, Placed
 from positions.services.order_changes import Change, change_orders, limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 
+WHOLE_CLOSE = {"reason": "whole close"}
 SLUG_LETTERS = 16  # of a client order id, which has at most 64 and is unique by the decision or position in it anyway
 
 
@@ -129,21 +125,6 @@ def cancel_openings(*, portfolio: Portfolio, at: datetime, now: datetime, reason
 # ---- Exits ----
 
 
-@dataclass(slots=True)
-class _Held:
-    """A position as its exits are placed against it. `promised` is what live intents may still sell of it."""
-
-    position_id: int
-    portfolio_id: int
-    slug: str
-    contract_id: int
-    tick_class: str
-    quantity_open: int
-    promised: int = 0
-    whole_close: bool = False
-    target: bool = False
-
-
 def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], now: datetime) -> list[Order]:
     """Write the intents of an exit check, one statement a table whatever their number; the orders that were written.
 
@@ -154,10 +135,12 @@ def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], no
     """
     if not intents:
         return []
-    held = _held_positions({intent.position_id for intent in intents})
-    others = _live_intents(held)
-    free = _free_slices(intents)
-    sequences = _sequences(held)
+    ids = sorted({intent.position_id for intent in intents})
+    held = exit_rows.held(ids)
+    live = exit_rows.live_intents(list(held))
+    _note_live(held, live)
+    free = exit_rows.lock_free_slices([slice_id for intent in intents for slice_id, _ in intent.slices])
+    sequences = exit_rows.sequences(list(held))
     placed: list[Placed] = []
     for intent in intents:
         position = held.get(intent.position_id)
@@ -173,52 +156,26 @@ def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], no
     orders = [order for order, _ in placed]
     closing = {order.position_id for order in orders if order.intent in WHOLE_POSITION}
     cancels = [
-        Change(order_id, status, OrderStatus.CANCELLING, at[held[position_id].portfolio_id], {"reason": "whole close"})
-        for order_id, position_id, _, status, *_ in others
-        if position_id in closing and status != OrderStatus.CANCELLING
+        Change(o.order_id, o.status, OrderStatus.CANCELLING, at[held[o.position_id].portfolio_id], WHOLE_CLOSE)
+        for o in live
+        if o.position_id in closing and o.status != OrderStatus.CANCELLING
     ]
     change_orders(cancels, actor_name=SYSTEM_NAME)
     return orders
 
 
-def _held_positions(position_ids: Iterable[int]) -> dict[int, _Held]:
-    rows = Position.objects.filter(pk__in=position_ids, status=PositionStatus.OPEN, quantity_open__gt=0).order_by("id")
-    columns = ("id", "portfolio_id", "portfolio__slug", "contract_id", "contract__tick_class", "quantity_open")
-    return {row[0]: _Held(*row) for row in rows.values_list(*columns)}
-
-
-def _live_intents(held: dict[int, _Held]) -> list[tuple[int, int, str, str, int, int]]:
-    """Live intents of the positions, noted in `held` too."""
-    live = Order.objects.live().filter(position_id__in=held, parent__isnull=True).order_by("id")
-    rows = list(live.values_list("id", "position_id", "intent", "status", "quantity", "filled_quantity"))
-    for _, position_id, intent, _, quantity, filled in rows:
-        position = held[position_id]
-        if intent in WHOLE_POSITION:
+def _note_live(held: Mapping[int, Held], live: Iterable[LiveIntent]) -> None:
+    """What live intents of the positions may still sell."""
+    for each in live:
+        position = held[each.position_id]
+        if each.intent in WHOLE_POSITION:
             position.whole_close = True
-        elif intent != OrderIntent.OPEN:
-            position.promised += quantity - filled
-            position.target |= intent == OrderIntent.TARGET
-    return rows
+        elif each.intent != OrderIntent.OPEN:
+            position.promised += each.quantity - each.filled
+            position.target |= each.intent == OrderIntent.TARGET
 
 
-def _free_slices(intents: Sequence[ExitIntent]) -> dict[int, int]:
-    """The numbers of the slices that may be ordered, by id."""
-    wanted = [slice_id for intent in intents for slice_id, _ in intent.slices]
-    if not wanted:
-        return {}
-    rows = ExitSlice.objects.filter(pk__in=wanted, state__in=(SliceState.ARMED, SliceState.DEFERRED)).order_by("id")
-    return dict(rows.select_for_update(no_key=True, of=("self",)).values_list("id", "number"))
-
-
-def _sequences(held: Mapping[int, _Held]) -> dict[tuple[int, str], int]:
-    rows = Order.objects.filter(position_id__in=held, parent__isnull=True).order_by()
-    counted = rows.values_list("position_id", "intent").annotate(last=Max("sequence"))
-    return {(position_id, intent): last for position_id, intent, last in counted}
-
-
-def _planned(
-    intent: ExitIntent, position: _Held, free: dict[int, int]
-) -> tuple[int, list[tuple[int, int, int]]] | None:
+def _planned(intent: ExitIntent, position: Held, free: dict[int, int]) -> tuple[int, list[tuple[int, int, int]]] | None:
     """Contracts to sell, and of which slices (id, number, contracts); None when there is nothing to place. What is
     promised is never promised again: the highest slices give way."""
     if position.whole_close:
@@ -247,7 +204,7 @@ def _planned(
 
 def _exit_order(
     intent: ExitIntent,
-    position: _Held,
+    position: Held,
     quantity: int,
     slices: list[tuple[int, int, int]],
     sequences: dict[tuple[int, str], int],
@@ -260,7 +217,7 @@ def _exit_order(
     )
     key = (position.position_id, intent.intent)
     sequence = sequences[key] = sequences.get(key, 0) + 1
-    return Order(
+    return exit_rows.order(
         portfolio_id=position.portfolio_id,
         contract_id=position.contract_id,
         position_id=position.position_id,
