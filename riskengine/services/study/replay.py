@@ -164,9 +164,7 @@ def _portfolio(request: Request, profile: RiskProfile, session: Session) -> Port
         cash=cash,
         mode=Mode.PAPER,
         now=starts_at,
-        clock=ClockSetting(
-            kind=ClockKind.RECORDED.value, market_started_at=starts_at, label=f"Replay of {request.day}"
-        ),
+        clock=ClockSetting(kind=str(ClockKind.RECORDED), market_started_at=starts_at, label=f"Replay of {request.day}"),
         quote_source=SOURCE,
     )
 
