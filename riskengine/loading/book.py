@@ -52,7 +52,7 @@ class Book:
     `days` are New York calendar days from the portfolio's market date to the expiration. `pending` are contracts that
     live exits may still sell. `awaiting`: expired, and not settled yet. `entering`: its opening order is live;
     `closing`, `targeting`: an order that closes all of it, or its target, is. A quote that was never given has NaN
-    prices and its times are `NEVER`.
+    prices and its times are `NEVER`. `initial_stop` is read where a rule asks for it: of seven-day positions.
     """
 
     position: IntColumn
@@ -133,8 +133,8 @@ _READ_POSITIONS = """
            p.origin = 'manual', p.status = 'expired',
            p.quantity_opened, p.quantity_open, coalesce(o.pending, 0),
            coalesce(o.entering, false), coalesce(o.closing, false), coalesce(o.targeting, false),
-           p.average_entry_price, p.initial_stop, p.current_stop, p.high_water,
-           p.stop_breaches, p.stop_breached_at, p.unusable_since, p.entry_at
+           p.average_entry_price, CASE WHEN p.regime = 'seven_day' THEN p.initial_stop END, p.current_stop,
+           p.high_water, p.stop_breaches, p.stop_breached_at, p.unusable_since, p.entry_at
     FROM unnest(%(ids)s::bigint[], %(days)s::date[], %(whole)s::bool[]) WITH ORDINALITY AS w(id, day, whole, place)
     JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
     JOIN positions_optioncontract c ON c.id = p.contract_id

@@ -23,6 +23,7 @@ from riskengine.loading.copying import NEVER
 from riskengine.loading.watched import Watched
 from riskengine.services.watch import verdict
 from riskengine.services.watch.judgement import BROKEN, Judgement, Rows
+from riskengine.services.watch.verdict import Row
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ class Writer:
         if events:
             PositionEvent.objects.bulk_create(events)
         selling = rows[judgement.reason[rows] != take_profit.HOLD]
-        return len(place_exits([self._intent(row) for row in selling.tolist()], at=self.at, now=self.now))
+        intents = [self._intent(row) for row in verdict.rows_of(judgement, selling)]
+        return len(place_exits(intents, at=self.at, now=self.now))
 
     def _lock(self, rows: Rows) -> Rows:
         """Those that nobody else holds and whose version is the one judged, locked in the order of their ids."""
@@ -135,8 +137,8 @@ class Writer:
         """Crossed slices that close nothing become DEFERRED, once; their share is carried into the next (A-20)."""
         judgement = self.judgement
         events, ids = [], []
-        for row in rows[judgement.defers[rows]].tolist():
-            place = int(np.searchsorted(judgement.planned, row))
+        for row in verdict.rows_of(judgement, rows[judgement.defers[rows]]):
+            place = int(np.searchsorted(judgement.planned, row.row))
             ids += judgement.plan.ids[place][judgement.deferred[place]].tolist()
             slices = verdict.slices_of(judgement, row, deferred=True)
             events += [self._event(row, "slice_deferred", after=each) for each in slices]
@@ -154,52 +156,45 @@ class Writer:
 
     # ---- Events ----
 
-    def _event(self, row: int, kind: str, **told: Any) -> PositionEvent:
-        judgement = self.judgement
+    def _event(self, row: Row, kind: str, **told: Any) -> PositionEvent:
         return PositionEvent(
-            position_id=int(judgement.book.position[row]),
-            happened_at=instant(int(judgement.market.at[row])),
+            position_id=row.position,
+            happened_at=instant(row.at),
             kind=kind,
             actor_name=SYSTEM_NAME,
-            detail=told.pop("detail", None) or verdict.quote_of(judgement, row),
+            detail=verdict.quote_of(row),
             **told,
         )
 
     def _raised(self, rows: Rows) -> list[PositionEvent]:
-        judgement, book = self.judgement, self.judgement.book
+        raised = rows[self.judgement.raised_stop[rows]]
         return [
             self._event(
                 row,
                 "stop_raised",
-                before={
-                    "stop": verdict.known(book.current_stop[row]),
-                    "high_water": verdict.known(book.high_water[row]),
-                },
-                after={
-                    "stop": verdict.known(judgement.stop[row]),
-                    "high_water": verdict.known(judgement.high_water[row]),
-                },
+                before={"stop": verdict.known(row.stored_stop), "high_water": verdict.known(row.stored_high_water)},
+                after={"stop": verdict.known(row.stop), "high_water": verdict.known(row.high_water)},
             )
-            for row in rows[judgement.raised_stop[rows]].tolist()
+            for row in verdict.rows_of(self.judgement, raised)
         ]
 
     def _escalated(self, rows: Rows) -> list[PositionEvent]:
         """A close that is still working when 10, 5 and 2 minutes are left: once each (A-17)."""
         late = {row: int(self.late[row]) for row in rows[self.late[rows] > 0].tolist()}
         said = self._said(late, LATE, "minutes")
+        new = [row for row, minutes in late.items() if (row, str(minutes)) not in said]
         return [
-            self._event(row, LATE, after={"minutes": minutes, "contracts": int(self.judgement.book.quantity_open[row])})
-            for row, minutes in late.items()
-            if (row, str(minutes)) not in said
+            self._event(row, LATE, after={"minutes": late[row.row], "contracts": row.quantity_open})
+            for row in verdict.rows_of(self.judgement, np.array(new, np.int64))
         ]
 
     def _new_errors(self, errors: Errors) -> list[PositionEvent]:
         """An error is said once, not at every look."""
         said = self._said(errors, ERROR, "code")
+        new = [row for row, (code, _) in errors.items() if (row, code) not in said]
         return [
-            self._event(row, ERROR, after={"code": code, "sentence": sentence})
-            for row, (code, sentence) in errors.items()
-            if (row, code) not in said
+            self._event(row, ERROR, after=dict(zip(("code", "sentence"), errors[row.row], strict=True)))
+            for row in verdict.rows_of(self.judgement, np.array(new, np.int64))
         ]
 
     def _said(self, rows: Mapping[int, Any], kind: str, key: str) -> set[tuple[int, str]]:
@@ -218,28 +213,26 @@ class Writer:
 
     # ---- Orders ----
 
-    def _intent(self, row: int) -> ExitIntent:
-        judgement, book = self.judgement, self.judgement.book
-        reason = int(judgement.reason[row])
-        rule = verdict.RULES[reason]
-        if reason == take_profit.EMERGENCY and self.portfolios[int(book.place[row])] in self.by_a_person:
+    def _intent(self, row: Row) -> ExitIntent:
+        judgement = self.judgement
+        rule = verdict.RULES[row.reason]
+        if row.reason == take_profit.EMERGENCY and self.portfolios[row.place] in self.by_a_person:
             rule = str(OrderIntent.FLATTEN)
         slices: tuple[tuple[int, int], ...] = ()
-        if reason in (take_profit.TARGET, take_profit.SLICES):
-            place = int(np.searchsorted(judgement.planned, row))
-            sold = judgement.sold[place]
-            chosen = sold > 0
-            slices = tuple(zip(judgement.plan.ids[place][chosen].tolist(), sold[chosen].tolist(), strict=True))
-        bid, ask = verdict.price(book.bid[row]), verdict.price(book.ask[row])
+        if row.reason in (take_profit.TARGET, take_profit.SLICES):
+            place = int(np.searchsorted(judgement.planned, row.row))
+            ids, sold = judgement.plan.ids[place].tolist(), judgement.sold[place].tolist()
+            slices = tuple((slice_id, count) for slice_id, count in zip(ids, sold, strict=True) if count)
+        bid, ask = verdict.price(row.bid), verdict.price(row.ask)
         return ExitIntent(
-            position_id=int(book.position[row]),
+            position_id=row.position,
             intent=rule,
-            quantity=int(judgement.contracts[row]),
+            quantity=row.contracts,
             slices=slices,
             verdict=verdict.verdict_of(judgement, row) | {"rule": rule},
             reference_mid=(bid + ask) / 2 if bid is not None and ask is not None else None,
             reference_bid=bid,
-            quote_at=verdict.time_of(book.confirmed_at[row]),
+            quote_at=verdict.time_of(row.confirmed_at),
         )
 
 
