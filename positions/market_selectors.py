@@ -16,7 +16,7 @@ from django.db.models import Subquery
 
 from positions.market.calendar import REGULAR_OPEN, Calendar, Session, new_york, new_york_date, new_york_instant
 from positions.market.contract_query import ContractQuery, parse_contract_query
-from positions.market.feeds.world import SIMULATED
+from positions.market.feeds.world import SIMULATED, is_simulated
 from positions.models import ClockKind, ExchangeSession, Fundamental, UnderlyingBar, VixReading
 from positions.models.history import ReadingKind
 
@@ -25,7 +25,8 @@ _SESSION_COLUMNS = ("session_on", "open_at", "close_at", "is_early")
 VIX_CLOSES = time(16, 15)
 VIX_CLOSE_MAX_AGE = timedelta(days=6)  # covers a four-day weekend
 SATURDAY = 5
-DAY_OPEN, PREVIOUS_CLOSE, LIVE_LEVEL = "the day's open", "previous close", "live"
+DAY_OPEN, PREVIOUS_CLOSE, LIVE_LEVEL, MADE_UP_LEVEL = "the day's open", "previous close", "live", "simulated"
+RECORDED_LEVELS = (DAY_OPEN, PREVIOUS_CLOSE)  # of a session, and as fresh as their label says; the others age
 
 
 def exchange_calendar(exchange: str = "XNYS") -> Calendar:
@@ -317,7 +318,8 @@ def live_vix(now: datetime, *, index: str = "VIX", source: str = "") -> VixLevel
     rows = VixReading.objects.filter(index=index, kind=ReadingKind.LIVE, read_at__lte=now).order_by("-read_at", "-id")
     rows = rows.filter(source=source) if source else rows.exclude(source__startswith=SIMULATED)
     row = rows.values_list("close", "session_on", "read_at").first()
-    return VixLevel(index, row[0], LIVE_LEVEL, row[1], row[2]) if row else None
+    label = MADE_UP_LEVEL if is_simulated(source) else LIVE_LEVEL
+    return VixLevel(index, row[0], label, row[1], row[2]) if row else None
 
 
 def vix_at(now: datetime, *, clock_kind: str, source: str, index: str = "VIX") -> VixLevel | None:

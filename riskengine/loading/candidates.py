@@ -18,7 +18,7 @@ from accounts.selectors import ladders_of, latest_revision, numbers_of
 from positions.market.calendar import Calendar, OutsideCalendar, Session, days_to_expiration, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import (
-    LIVE_LEVEL,
+    RECORDED_LEVELS,
     QuotedContract,
     VixLevel,
     calendar_around,
@@ -91,7 +91,7 @@ class Situation:
         """A reading ages; a recorded day's figure is as fresh as its label says (A-05). NaN: no reading."""
         if self.vix is None:
             return np.nan
-        return (self.at - self.vix.known_at).total_seconds() if self.vix.label == LIVE_LEVEL else 0.0
+        return 0.0 if self.vix.label in RECORDED_LEVELS else (self.at - self.vix.known_at).total_seconds()
 
 
 def load_situation(

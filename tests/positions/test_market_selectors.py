@@ -279,3 +279,22 @@ def test_live_vix_is_the_last_reading_by_now() -> None:
     assert market.live_vix(at(10) + timedelta(seconds=29)).level == Decimal("20.1")
     assert market.live_vix(datetime(2021, 1, 4, 16, tzinfo=UTC)).level == Decimal("20.2")
     assert market.live_vix(at(11), index="VIX1D") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "level", "label"),
+    [
+        ("live", "vendor", "20.1", "live"),
+        ("simulated", "simulated 2021-01-04 #7", "31.0", "simulated"),
+        ("recorded", "recording", "23.04", "the day's open"),
+    ],
+)
+def test_each_market_has_its_own_vix_and_what_was_made_up_never_reaches_another(
+    vix, kind: str, source: str, level: str, label: str
+) -> None:
+    for second, told, of in ((0, "20.1", "vendor"), (30, "31.0", "simulated 2021-01-04 #7")):
+        VixReading.objects.create(
+            index="VIX", kind="live", session_on=DAY, read_at=at(10) + timedelta(seconds=second), close=told, source=of
+        )
+    found = market.vix_at(at(11), clock_kind=kind, source=source)
+    assert (found.level, found.label) == (Decimal(level), label)

@@ -24,6 +24,7 @@ from positions.models import (
 )
 from positions.services import demo as service
 from positions.services.simulated import publish_simulated
+from riskengine.loading.candidates import load_situation
 from riskengine.services.decide.demo_signals import ACTOR, SIGNALS, run_demo
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.working import run_orders
@@ -147,6 +148,14 @@ def test_signals_have_names_of_their_own_and_follow_one_another() -> None:
         assert len({signal.name for signal in signals}) == len(signals)
         assert [signal.starts for signal in signals] == sorted(signal.starts for signal in signals)
         assert all(signal.starts < signal.ends for signal in signals)
+
+
+def test_the_made_up_volatility_index_ages_like_a_live_one_when_nothing_runs_its_market() -> None:
+    started()
+    publish_simulated(now=at(15))
+    portfolio = Portfolio.objects.select_related("clock", "profile").get(slug=MAG7_7DTE)
+    assert load_situation(portfolio, now=at(20)).vix_age_seconds == 5
+    assert load_situation(portfolio, now=at(200)).vix_age_seconds == 185
 
 
 # ---- What a newcomer sees ----
