@@ -22,6 +22,7 @@ LOOK_EVERY_SECONDS = 0.2
 GRACE_SECONDS = 8  # a worker's longest exit task is 5 s
 QUICK_DEATHS_ALLOWED = 5
 LONG_LIFE_SECONDS = 30
+CLOCK_STEP_SECONDS = 2
 
 
 @dataclass
@@ -29,14 +30,17 @@ class Child:
     name: str
     command: Sequence[str]
     pass_fds: Sequence[int] = ()
+    lives_by_the_clock: bool = False  # it waits for wall times, and would wait again for those that a clock set back
     process: subprocess.Popen[str] | None = None
     started: float = 0
     start_at: float = 0
+    clock_offset: float = 0
     quick_deaths: int = 0
     last_line: str = field(default="it said nothing", repr=False)
 
     def start(self) -> None:
         self.started = time.monotonic()
+        self.clock_offset = clock_offset()
         self.process = subprocess.Popen(
             self.command,
             pass_fds=self.pass_fds,
@@ -68,8 +72,18 @@ class Child:
             self.process.wait()
 
     @property
+    def lost_the_time(self) -> bool:
+        """Whether the wall clock was set since it started, by more than it could bear."""
+        return self.lives_by_the_clock and abs(clock_offset() - self.clock_offset) > CLOCK_STEP_SECONDS
+
+    @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+
+def clock_offset() -> float:
+    """Where the wall clock stands against one that is never set."""
+    return time.time() - time.monotonic()
 
 
 def say(name: str, line: str) -> None:
@@ -104,6 +118,10 @@ class Supervisor:
 
     def look_after(self, child: Child) -> None:
         if child.running:
+            if child.lost_the_time:
+                say("up", f"the clock was set; {child.name} starts again")
+                child.kill()
+                child.start()
             return
         now = time.monotonic()
         if child.process:

@@ -78,3 +78,32 @@ def test_child_that_cannot_live_ends_all_with_its_last_words() -> None:
     output, _ = tree.process.communicate(timeout=40)
     assert "reason: child1 ended 6 times in a row: no such broker" in output
     assert time.monotonic() - began > 5, "it was given time to recover"
+
+
+CLOCK_SET = """
+import sys, threading, time
+from betsizing.embedded import supervisor
+from betsizing.embedded.supervisor import Child, Supervisor
+children = [
+    Child("beat", [sys.executable, "-c", sys.argv[1]], lives_by_the_clock=True),
+    Child("other", [sys.executable, "-c", sys.argv[1]]),
+]
+true_time = time.time
+def set_the_clock():
+    time.sleep(2)
+    time.time = lambda: true_time() + float(sys.argv[2])
+Supervisor(children, when_started=set_the_clock).run()
+"""
+
+
+@pytest.mark.parametrize(("seconds", "restarts"), [(-60, True), (60, True), (1.5, False)])
+def test_what_lives_by_the_clock_starts_again_when_it_is_set(seconds: float, restarts: bool) -> None:
+    """A scheduler that waits for a wall time is silent for as long as the clock was set back."""
+    command = [sys.executable, "-u", "-c", CLOCK_SET, SLEEPER, str(seconds)]
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    time.sleep(5)
+    process.terminate()
+    output, _ = process.communicate(timeout=20)
+    assert ("the clock was set; beat starts again" in output) is restarts
+    assert output.count("beat   | up") == (2 if restarts else 1)
+    assert output.count("other  | up") == 1

@@ -90,7 +90,8 @@ def queue_processes() -> list[Child]:
     workers = [
         Child(queue, [*celery, "worker", "--queues", queue, "--hostname", f"{queue}@%h", *quiet]) for queue in QUEUES
     ]
-    return [*workers, Child("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""])]
+    beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
+    return [*workers, Child("beat", beat, lives_by_the_clock=True)]
 
 
 def announce(address: str, port: int) -> None:
