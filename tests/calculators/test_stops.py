@@ -279,6 +279,47 @@ def test_unusable_looks_neither_confirm_nor_break() -> None:
     assert not confirmed((np.nan, 1))
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([8.0, 8.9, 9.0, 9.9, 10.0, 10.1, 11.0]), st.integers(0, 2), st.booleans()),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_the_count_kept_from_look_to_look_fires_when_the_last_looks_together_do(
+    steps: list[tuple[float, int, bool]],
+) -> None:
+    """A look is a bid, how much later its quote was confirmed (0: it is the same quote), and whether it is usable."""
+    count, last_at = np.zeros(1, np.int64), np.full(1, stops.NEVER)
+    looks: list[tuple[float, int, bool]] = []
+    at = 0
+    for bid, later, usable in steps:
+        at += later
+        look = looks[0] if later == 0 and looks else (bid, at, usable)
+        looks.insert(0, look)
+        streak = stops.stop_streak(
+            column(10.0), column(look[0]), np.array([look[1]]), np.array([look[2]]), count, last_at, ZERO
+        )
+        count, last_at = streak.count, streak.last_at
+        if look[2]:
+            assert streak.fires[0] == confirmed(*looks), looks
+        else:
+            assert not streak.fires[0]
+
+
+def test_a_late_look_neither_counts_nor_ends_the_count() -> None:
+    kept = (np.array([1]), np.array([5]))
+    for bid in (9.9, 11.0, 8.0):
+        streak = stops.stop_streak(column(10.0), column(bid), np.array([4]), np.array([True]), *kept, ZERO)
+        assert (streak.fires[0], streak.count[0], streak.last_at[0]) == (False, 1, 5)
+
+
+def test_without_a_stop_nothing_is_counted() -> None:
+    none = (np.array([0]), np.array([stops.NEVER]))
+    streak = stops.stop_streak(column(np.nan), column(0.01), np.array([4]), np.array([True]), *none, ZERO)
+    assert (streak.fires[0], streak.count[0]) == (False, 0)
+
+
 def blind(bid: float, ask: float, *, fresh: bool = True, seconds: float = 0.0) -> bool:
     return bool(stops.blind_stop(column(10.0), column(bid), column(ask), np.array([fresh]), column(seconds), ZERO)[0])
 
