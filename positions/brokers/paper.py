@@ -90,7 +90,9 @@ _SUBMIT = """
 
 _CANCEL = """
     UPDATE positions_paperorder SET status = 'cancelled', finished_at = %(at)s
-    WHERE client_order_id = ANY(%(keys)s) AND status = 'working'
+    WHERE id IN (  -- locked by ascending id, as `match` locks them
+        SELECT id FROM positions_paperorder WHERE client_order_id = ANY(%(keys)s) ORDER BY id FOR NO KEY UPDATE
+    ) AND status = 'working'
     RETURNING client_order_id, status, id, filled_quantity
 """
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import Model
 
-from positions.models import ExitSlice, Portfolio, Position
+from accounts.models import RiskProfileRevision
+from positions.models import Decision, ExitSlice, OptionContract, Portfolio, Position
 from positions.models.order import WHOLE_POSITION
 from positions.services.portfolio import SYSTEM_NAME
 
@@ -32,6 +34,10 @@ _UPDATE_ORDERS = """
         AS w(id, filled, status, position_id, next_step_at, at)
     WHERE o.id = w.id
 """
+
+# All but the long JSON columns, which only a reader of the decision wants.
+_LONG = ("inputs", "trace", "gates", "warnings")
+_DECISION_COLUMNS = [field.column for field in Decision._meta.concrete_fields if field.name not in _LONG]
 
 POSITION_COLUMNS = {
     "status": "text",
@@ -126,6 +132,31 @@ def lock_orders(portfolio_id: int, client_order_ids: Sequence[str]) -> dict[str,
             parent = parents.setdefault(row[9], Parent(*row[9:]))
             children[row[0]] = Child(parent, *row[:9])
     return children
+
+
+def decisions_behind(portfolio: Portfolio, children: Iterable[Child]) -> dict[int | None, Decision]:
+    """The decisions behind openings. Contracts and revisions are shared objects: many bets stand on few of them."""
+    wanted = {child.decision_id for child in children if child.decision_id is not None}
+    if not wanted:
+        return {}
+    found = {
+        each.pk: each
+        for each in Decision.objects.raw(
+            f"SELECT {', '.join(_DECISION_COLUMNS)} FROM positions_decision WHERE id = ANY(%s)",  # noqa: S608 (ours)
+            [list(wanted)],
+        )
+    }
+    contracts = _by_key(OptionContract, {each.contract_id for each in found.values()})
+    revisions = _by_key(RiskProfileRevision, {each.revision_id for each in found.values()})
+    for each in found.values():
+        each.portfolio = portfolio
+        each.contract, each.revision = contracts[each.contract_id], revisions[each.revision_id]
+    return dict(found)
+
+
+def _by_key(model: type[Model], keys: set[int]) -> dict[int, Any]:
+    rows = model.objects.raw(f'SELECT * FROM "{model._meta.db_table}" WHERE id = ANY(%s)', [list(keys)])  # noqa: S608
+    return {row.pk: row for row in rows}
 
 
 def update_orders(children: Iterable[Child], at: datetime) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.models import RiskProfileRevision
 from positions.brokers.base import Execution
 from positions.brokers.ladder import REPRICE_AFTER
 from positions.market.calendar import new_york_date
@@ -27,7 +26,6 @@ from positions.models import (
     Decision,
     ExitSlice,
     Fill,
-    OptionContract,
     OrderEvent,
     Origin,
     PartialProfitTaking,
@@ -104,7 +102,7 @@ def book_executions(
     positions = fill_rows.lock_positions(order_ids)
     pending = fill_rows.lock_slices(positions)
     children = fill_rows.lock_orders(portfolio.pk, order_ids)
-    decisions = _decisions(locked, children)
+    decisions = fill_rows.decisions_behind(locked, children.values())
     by_decision = {p.decision_id: p for p in positions.values() if p.decision_id is not None}
     batch = _batch(children, at)
     for execution in new.values():
@@ -121,20 +119,6 @@ def book_executions(
     _write(locked, children, batch, at)
     portfolio.cash, portfolio.settled_cash = locked.cash, locked.settled_cash
     return len(batch.fills)
-
-
-def _decisions(portfolio: Portfolio, children: dict[str, Child]) -> dict[int | None, Decision]:
-    """The decisions behind openings. Contracts and revisions are shared objects: many bets stand on few of them."""
-    wanted = {child.decision_id for child in children.values() if child.decision_id is not None}
-    if not wanted:
-        return {}
-    found = Decision.objects.filter(pk__in=wanted).defer("inputs", "trace", "gates").in_bulk()
-    contracts = OptionContract.objects.in_bulk({each.contract_id for each in found.values()})
-    revisions = RiskProfileRevision.objects.in_bulk({each.revision_id for each in found.values()})
-    for each in found.values():
-        each.portfolio = portfolio
-        each.contract, each.revision = contracts[each.contract_id], revisions[each.revision_id]
-    return dict(found)
 
 
 def _batch(children: dict[str, Child], at: datetime) -> _Batch:

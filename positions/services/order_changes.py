@@ -22,6 +22,8 @@ _CHANGE = """
         SELECT * FROM unnest(%(ids)s::bigint[], %(before)s::text[], %(after)s::text[], %(at)s::timestamptz[],
                              %(detail)s::text[], %(reason)s::text[], %(broker_id)s::text[], %(priority)s::int[])
             AS w(id, before, after, at, detail, reason, broker_id, priority)
+    ), locked AS MATERIALIZED (  -- by ascending id, as everybody locks: two who change the same orders never cross
+        SELECT o.id FROM positions_order o JOIN wanted w ON w.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o
     ), changed AS (
         UPDATE positions_order o SET
             status = w.after,
@@ -30,7 +32,7 @@ _CHANGE = """
             next_step_at = CASE WHEN o.parent_id IS NULL AND w.after = 'cancelling' THEN w.at ELSE o.next_step_at END,
             reject_reason = CASE WHEN w.reason = '' THEN o.reject_reason ELSE w.reason END,
             broker_order_id = CASE WHEN w.broker_id = '' THEN o.broker_order_id ELSE w.broker_id END
-        FROM wanted w WHERE o.id = w.id AND o.status = w.before
+        FROM wanted w JOIN locked ON locked.id = w.id WHERE o.id = w.id AND o.status = w.before
         RETURNING o.id, o.client_order_id, w.before, w.after, w.at, w.detail, w.priority
     ), queued AS (
         INSERT INTO positions_outboxmessage

@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import groupby
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from positions.brokers import broker_of, outbox, paper
 from positions.brokers.base import Acknowledgement, BrokerUnavailable, Execution
@@ -40,6 +40,7 @@ from positions.services.steps import Situation, decide, due
 
 logger = logging.getLogger(__name__)
 
+BUSY = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 MOST_ROUNDS = 20  # a moment is over after 3 or 4; a fault must not turn it into a loop without end
 
 
@@ -69,11 +70,19 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
         try:
             changed |= desk.work(orders)
         except Exception as error:
-            logger.exception("%s: its orders were not worked.", desk.portfolio)
-            errors[portfolio_id] = f"{type(error).__name__}: {error}"
+            if _is_busy(error):
+                logger.info("%s: somebody else is at its orders; the next pass works them.", desk.portfolio)
+            else:
+                logger.exception("%s: its orders were not worked.", desk.portfolio)
+                errors[portfolio_id] = f"{type(error).__name__}: {error}"
         if desk.next_at is not None:
             next_at[portfolio_id] = desk.next_at
     return Worked(changed, next_at, errors)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether a lock was not had in time, or two crossed: nothing is lost, and nothing is wrong."""
+    return isinstance(error, OperationalError) and getattr(error.__cause__, "pgcode", None) in BUSY
 
 
 def work_portfolio(portfolio: Portfolio, *, now: datetime, plan: Planner) -> bool:

@@ -4,6 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from positions.models import (
     ExitSlice,
@@ -15,6 +17,7 @@ from positions.models import (
 )
 from positions.services import working
 from positions.services.working import work_orders
+from tests import factories
 from tests.positions.flaky_broker import FINE, KILLED, LOST_AFTER, LOST_BEFORE, REJECTED, FlakyBroker, Killed
 from tests.positions.market_day import (
     CLOSE,
@@ -123,6 +126,21 @@ def test_a_quiet_book_costs_one_statement(django_assert_num_queries):
     portfolio()
     with django_assert_num_queries(1):
         assert not work(START).changed
+
+
+def test_many_orders_cost_as_many_statements_as_one():
+    counts = []
+    for many in (1, 30):
+        of = portfolio()
+        for number in range(many):
+            order = opening(of, 3, contract=factories.contract(strike=str(3000 + 1000 * many + number)))
+            quote(order.contract, START, "44.00", "44.60")
+        for seconds in (0, 10, 20, 30):
+            with CaptureQueriesContext(connection) as queries:
+                work(START + seconds * SECOND, portfolio_ids=[of.pk])
+            counts.append(len(queries))
+        assert of.positions.count() == many
+    assert counts[:4] == counts[4:]
 
 
 def test_a_child_is_a_quarter_of_the_size_shown():

@@ -12,6 +12,7 @@ from django.db.models import Sum
 
 from positions.models import Fill, Order, OutboxMessage, PaperExecution, PaperOrder, Position
 from positions.services import working
+from positions.services.desk import lock_portfolio_row
 from positions.services.orders import ExitIntent, cancel_openings, place_exits
 from tests import factories
 from tests.positions.flaky_broker import FlakyBroker
@@ -117,3 +118,17 @@ def place(wanted, at) -> None:
             prices = {"reference_mid": Decimal("47.00"), "reference_bid": Decimal("47.00"), "quote_at": at}
             intents.append(ExitIntent(position.pk, intent, quantity, slices, {}, **prices))
         place_exits(intents, at={position.portfolio_id: at for position in held.values()}, now=at)
+
+
+def test_a_pass_that_cannot_have_the_lock_gives_way_and_loses_nothing(broker):
+    of = portfolio()
+    order = opening(of, 2)
+    quote(order.contract, START, "44.60", "44.60")
+    with transaction.atomic():
+        lock_portfolio_row(of.pk)
+        (worked,) = at_once(lambda: work(START))
+    assert not worked.changed
+    assert not order.children.exists()
+    work(START)
+    order.refresh_from_db()
+    assert order.status == "filled"
