@@ -194,6 +194,8 @@ def test_batches_of_one_source_at_the_same_time_neither_fail_nor_double() -> Non
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(push, range(4)))
     found = rows()
-    assert found[-1][:2] == (38, 39)
+    changed, confirmed = found[-1][:2]
+    assert confirmed == 39
+    assert changed in (38, 39)  # told of 39 first, the same price a second before it is late and left out
     assert [row[0] for row in found] == sorted({row[0] for row in found})
     assert all(earlier[1] < later[0] for earlier, later in pairwise(found))
