@@ -19,7 +19,7 @@ from positions.models.order import LIVE, WHOLE_POSITION
 from riskengine.calculators import take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.take_profit import MAX_SLICES, Slices, StateColumn
-from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, Columns, Kind, copy_columns
+from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, Columns, Fields, copy_columns
 from riskengine.loading.watched import Watched
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,30 +101,32 @@ class Book:
         return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-_POSITIONS: dict[str, Kind] = {
-    "position": BIGINT,
-    "version": INTEGER,
-    "place": INTEGER,
-    "revision": BIGINT,
-    "contract": BIGINT,
-    "regime": INTEGER,
-    "adopted": BOOLEAN,
-    "awaiting": BOOLEAN,
-    "quantity": INTEGER,
-    "quantity_open": INTEGER,
-    "pending": BIGINT,
-    "entering": BOOLEAN,
-    "closing": BOOLEAN,
-    "targeting": BOOLEAN,
-    "entry": MICROS,
-    "initial_stop": MICROS,
-    "current_stop": MICROS,
-    "high_water": MICROS,
-    "stop_breaches": INTEGER,
-    "stop_breached_at": INSTANT,
-    "unusable_since": INSTANT,
-    "entry_at": INSTANT,
-}
+_POSITIONS = Fields(
+    {
+        "position": BIGINT,
+        "version": INTEGER,
+        "place": INTEGER,
+        "revision": BIGINT,
+        "contract": BIGINT,
+        "regime": INTEGER,
+        "adopted": BOOLEAN,
+        "awaiting": BOOLEAN,
+        "quantity": INTEGER,
+        "quantity_open": INTEGER,
+        "pending": BIGINT,
+        "entering": BOOLEAN,
+        "closing": BOOLEAN,
+        "targeting": BOOLEAN,
+        "entry": MICROS,
+        "initial_stop": MICROS,
+        "current_stop": MICROS,
+        "high_water": MICROS,
+        "stop_breaches": INTEGER,
+        "stop_breached_at": INSTANT,
+        "unusable_since": INSTANT,
+        "entry_at": INSTANT,
+    }
+)
 
 # No WITH: it would keep the server from casting the columns where it reads them.
 _READ_POSITIONS = """
@@ -153,17 +155,19 @@ _READ_POSITIONS = """
 """
 
 # Of each contract once, however many positions hold it.
-_CONTRACTS: dict[str, Kind] = {
-    "row": INTEGER,
-    "multiplier": INTEGER,
-    "tick_class": INTEGER,
-    "days": INTEGER,
-    "bid": MICROS,
-    "ask": MICROS,
-    "quoted_at": INSTANT,
-    "changed_at": INSTANT,
-    "confirmed_at": INSTANT,
-}
+_CONTRACTS = Fields(
+    {
+        "row": INTEGER,
+        "multiplier": INTEGER,
+        "tick_class": INTEGER,
+        "days": INTEGER,
+        "bid": MICROS,
+        "ask": MICROS,
+        "quoted_at": INSTANT,
+        "changed_at": INSTANT,
+        "confirmed_at": INSTANT,
+    }
+)
 
 _READ_CONTRACTS = """
     SELECT w.row - 1, c.multiplier, array_position(%(tick_classes)s, c.tick_class::text),
@@ -179,15 +183,17 @@ _READ_CONTRACTS = """
     ) q ON true
 """
 
-_SLICES: dict[str, Kind] = {
-    "position": BIGINT,
-    "number": INTEGER,
-    "id": BIGINT,
-    "base": MICROS,
-    "cumulative": INTEGER,
-    "state": INTEGER,
-    "contracts": INTEGER,
-}
+_SLICES = Fields(
+    {
+        "position": BIGINT,
+        "number": INTEGER,
+        "id": BIGINT,
+        "base": MICROS,
+        "cumulative": INTEGER,
+        "state": INTEGER,
+        "contracts": INTEGER,
+    }
+)
 
 _READ_SLICES = """
     SELECT s.position_id, s.number, s.id, s.threshold, s.cumulative_share_ten_thousandths,
@@ -224,7 +230,7 @@ def load(watched: Sequence[Watched], *, everything: bool) -> Book:
 def _contracts(contract: IntColumn, place: IntColumn, watched: Sequence[Watched]) -> Columns:
     """Each row's contract and its last quote at or before its portfolio's market time; each is looked up once."""
     if not len(contract):
-        none: Columns = {name: np.zeros(0, kind.native) for name, kind in _CONTRACTS.items()}
+        none: Columns = {name: np.zeros(0, kind.native) for name, kind in _CONTRACTS.kinds.items()}
         return _with_ticks(none)
     markets: dict[tuple[str, datetime], int] = {}
     market = np.array([markets.setdefault((w.quote_source, w.at), len(markets)) for w in watched], np.int64)

@@ -38,29 +38,37 @@ INSTANT = Kind("coalesce({}, '-infinity')", ">i8", np.int64)
 MICROS = Kind("coalesce(({} * 1000000)::int8, -9223372036854775808)", ">i8", np.float64)
 
 
-def copy_columns(query: str, fields: Mapping[str, Kind], parameters: Mapping[str, Any]) -> Columns:
-    """The columns of a query by the names of `fields`, in their order. One statement.
+class Fields:
+    """The columns of a query by name, in their order, and how a row of them looks on the wire."""
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self.kinds = dict(kinds)
+        names = ", ".join(f'"{name}"' for name in kinds)
+        wanted = ", ".join(kind.sql.format(f'"{name}"') for name, kind in kinds.items())
+        self.around = f"COPY (SELECT {wanted} FROM ({{}}) AS columns ({names})) TO STDOUT (FORMAT BINARY)"  # noqa: S608
+        lengths = [(f"{name} length", ">i4") for name in kinds]
+        values = [(name, kind.sent) for name, kind in kinds.items()]
+        self.row = np.dtype([("", ">i2"), *(part for pair in zip(lengths, values, strict=True) for part in pair)])
+
+
+def copy_columns(query: str, fields: Fields, parameters: Mapping[str, Any]) -> Columns:
+    """The columns of a query. One statement.
 
     ValueError when a column is NULL that may not be, or of another type than said.
     """
-    names = ", ".join(f'"{name}"' for name in fields)
-    wanted = ", ".join(kind.sql.format(f'"{name}"') for name, kind in fields.items())
-    lengths = [(f"{name} length", ">i4") for name in fields]
-    values = [(name, kind.sent) for name, kind in fields.items()]
-    row = np.dtype([("", ">i2"), *(part for pair in zip(lengths, values, strict=True) for part in pair)])
     answer = BytesIO()
     with connection.cursor() as cursor:
         text = cursor.mogrify(query, parameters).decode()
-        copy = f"COPY (SELECT {wanted} FROM ({text}) AS columns ({names})) TO STDOUT (FORMAT BINARY)"  # noqa: S608
-        cursor.copy_expert(copy, answer)
+        cursor.copy_expert(fields.around.format(text), answer)
     body = answer.getbuffer()[HEADER:-TRAILER]
+    row = fields.row
     if len(body) % row.itemsize:
-        raise ValueError(f"a column is NULL or of another type than said: {', '.join(fields)}")
+        raise ValueError(f"a column is NULL or of another type than said: {', '.join(fields.kinds)}")
     rows = np.frombuffer(body, row)
-    for name in fields:
-        if not (rows[f"{name} length"] == row[name].itemsize).all():
+    for name in fields.kinds:
+        if (rows[f"{name} length"] != row[name].itemsize).any():
             raise ValueError(f"{name} is NULL or of another type than said")
-    return {name: _native(rows[name], kind) for name, kind in fields.items()}
+    return {name: _native(rows[name], kind) for name, kind in fields.kinds.items()}
 
 
 def _native(sent: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from riskengine.loading.book import instant, microseconds
-from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, NEVER, copy_columns
+from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, NEVER, Fields, copy_columns
 
 pytestmark = pytest.mark.django_db
 
-ROW = {"a": BIGINT, "b": INTEGER, "c": BOOLEAN, "d": INSTANT, "e": MICROS}
+ROW = Fields({"a": BIGINT, "b": INTEGER, "c": BOOLEAN, "d": INSTANT, "e": MICROS})
 
 
 def test_every_kind_arrives_as_what_it_is() -> None:
@@ -40,11 +40,11 @@ def test_no_row_is_no_error() -> None:
 @pytest.mark.parametrize("rows", ["(1, NULL)", "(1, NULL), (NULL, 2)", "(1, 2), (3, NULL)"])
 def test_a_null_where_none_may_be_is_refused(rows: str) -> None:
     with pytest.raises(ValueError, match="is NULL"):
-        copy_columns(f"SELECT x, y FROM (VALUES {rows}) AS rows (x, y)", {"x": BIGINT, "y": INTEGER}, {})
+        copy_columns(f"SELECT x, y FROM (VALUES {rows}) AS rows (x, y)", Fields({"x": BIGINT, "y": INTEGER}), {})
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.decimals(0, 1_000_000, places=6), min_size=1, max_size=50))
 def test_a_decimal_becomes_the_float_nearest_to_it(prices: list[Decimal]) -> None:
-    columns = copy_columns("SELECT * FROM unnest(%(prices)s::numeric[])", {"price": MICROS}, {"prices": prices})
+    columns = copy_columns("SELECT * FROM unnest(%(prices)s::numeric[])", Fields({"price": MICROS}), {"prices": prices})
     assert columns["price"].tolist() == [float(price) for price in prices]
