@@ -4,10 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
-from weakref import WeakKeyDictionary
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.defaults import LADDERS, PARAMETERS, Ladder, Step
@@ -37,24 +34,9 @@ class HistoryEntry:
     differences: tuple[Difference, ...]
 
 
-# Revisions never change, so each is read once. By session with the database: another one counts from 1 as well.
-_kept: WeakKeyDictionary[Any, dict[int, RiskProfileRevision]] = WeakKeyDictionary()
-
-
 def latest_revision(profile: RiskProfile) -> RiskProfileRevision:
-    """The newest revision, whose numbers new bets use; to be read only. A profile always has one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM accounts_riskprofilerevision WHERE profile_id = %s ORDER BY number DESC LIMIT 1",
-            [profile.pk],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise RiskProfileRevision.DoesNotExist(f"{profile} has no revision.")
-    kept = _kept.setdefault(connection.connection, {})
-    if row[0] not in kept:
-        kept[row[0]] = RiskProfileRevision.objects.get(pk=row[0])
-    return kept[row[0]]
+    """The newest revision, whose numbers new bets use. A profile always has one."""
+    return profile.revisions.order_by("-number")[:1].get()
 
 
 def revision_in_force(profile: RiskProfile, now: datetime) -> RiskProfileRevision:

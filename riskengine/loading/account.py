@@ -4,16 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 import numpy as np
-from django.db import connection
 
 from positions.market.calendar import Session
 from positions.market_selectors import QuotedContract, quoted_contracts
 from positions.models import Portfolio
-from positions.models.order import LIVE as LIVE_ORDERS
-from positions.selectors import snapshot_of
+from positions.selectors import held_positions, live_orders, snapshot_of
 from riskengine.calculators import exposure, stops
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.limits import Limits
@@ -72,24 +69,28 @@ def load(portfolio: Portfolio, *, session: Session, at: datetime, limits: Limits
     Without a snapshot of the session's start there is no basis (B-11). A position without a fresh quote makes equity
     and day P&L unknown: an unknown risk is not a small risk (P-08's data breaker).
     """
-    positions, orders = _held(portfolio), _openings(portfolio)
+    positions = list(held_positions(portfolio).select_related(None).prefetch_related(None))
+    orders = list(live_orders(portfolio).openings().select_related("contract"))
     reserved: dict[int, float] = {}
     still_to_come: dict[int | None, int] = {}
     for order in orders:
-        cost = float(order.remaining * order.worst_price * order.multiplier)
-        reserved[order.underlying_id] = reserved.get(order.underlying_id, 0.0) + cost
-        still_to_come[order.position_id] = still_to_come.get(order.position_id, 0) + order.remaining
-    open_bets = [(contract, count, price) for _, contract, count, price in positions]
-    all_bets = [(contract, count + still_to_come.get(pk, 0), price) for pk, contract, count, price in positions]
-    all_bets += [(o.contract_id, o.remaining, o.worst_price) for o in orders if o.position_id is None]
+        remaining = order.quantity - order.filled_quantity
+        underlying = order.contract.underlying_id
+        cost = float(remaining * order.worst_price * order.contract.multiplier)
+        reserved[underlying] = reserved.get(underlying, 0.0) + cost
+        still_to_come[order.position_id] = still_to_come.get(order.position_id, 0) + remaining
+    open_bets = [(p.contract_id, p.quantity_open, p.average_entry_price) for p in positions]
+    all_bets = [(p.contract_id, p.quantity_open + still_to_come.get(p.pk, 0), p.average_entry_price) for p in positions]
+    all_bets += [
+        (o.contract_id, o.quantity - o.filled_quantity, o.worst_price) for o in orders if o.position_id is None
+    ]
     ids = {contract for contract, *_ in all_bets}
     found = quoted_contracts(ids, source=portfolio.quote_source, now=at) if ids else []
     by_contract = {row.contract_id: row for row in found}
     live = portfolio.clock.kind == "live"
-    held = _bets(open_bets, by_contract, session=session, at=at, live=live, limits=limits)
-    committed = held
-    if orders:
-        committed = _bets(all_bets, by_contract, session=session, at=at, live=live, limits=limits)
+    held, committed = (
+        _bets(bets, by_contract, session=session, at=at, live=live, limits=limits) for bets in (open_bets, all_bets)
+    )
     snapshot = snapshot_of(portfolio, session.day)
     start = float(snapshot.equity_start_of_day) if snapshot else np.nan
     deposits = float(snapshot.net_deposits) if snapshot else np.nan
@@ -106,42 +107,6 @@ def load(portfolio: Portfolio, *, session: Session, at: datetime, limits: Limits
         committed=committed,
         reserved=reserved,
     )
-
-
-class _Opening(NamedTuple):
-    """A working opening: what it may still buy, at the worst permitted price. Without a position it has no fill yet."""
-
-    position_id: int | None
-    contract_id: int
-    underlying_id: int
-    multiplier: int
-    remaining: int
-    worst_price: Decimal
-
-
-# Written out: an entry reads them under the portfolio's lock, where making the statements up would cost the most of it.
-_READ_HELD = """
-    SELECT id, contract_id, quantity_open, average_entry_price FROM positions_position
-    WHERE portfolio_id = %s AND quantity_open > 0 ORDER BY id
-"""
-_READ_OPENINGS = """
-    SELECT o.position_id, o.contract_id, c.underlying_id, c.multiplier, o.quantity - o.filled_quantity, o.worst_price
-    FROM positions_order o JOIN positions_optioncontract c ON c.id = o.contract_id
-    WHERE o.portfolio_id = %s AND o.status IN %s AND o.intent = 'open' AND o.parent_id IS NULL ORDER BY o.id
-"""
-
-
-def _held(portfolio: Portfolio) -> list[tuple[int, int, int, Decimal]]:
-    """Positions with contracts left: id, contract, how many, average price."""
-    with connection.cursor() as cursor:
-        cursor.execute(_READ_HELD, [portfolio.pk])
-        return cursor.fetchall()
-
-
-def _openings(portfolio: Portfolio) -> list[_Opening]:
-    with connection.cursor() as cursor:
-        cursor.execute(_READ_OPENINGS, [portfolio.pk, tuple(LIVE_ORDERS)])
-        return [_Opening(*row) for row in cursor.fetchall()]
 
 
 def _bets(
