@@ -17,12 +17,16 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
 from psycopg2 import extensions
 from psycopg2.sql import SQL, Identifier
 
 TEMPLATE_LOCK = 0x746573
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NO_CHROMIUM = "no chromium on this machine (Debian: apt-get install chromium)"
+
+hypothesis_settings.register_profile("steady", deadline=None)  # a busy machine is no failed test: speed is for bench/
+hypothesis_settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
