@@ -155,6 +155,11 @@ def go_live(desk: Desk) -> Desk:
     return desk
 
 
+def runs_on(desk: Desk) -> None:
+    """The recording does not end with its day."""
+    MarketClock.objects.filter(portfolio=desk.portfolio).update(market_ends_at=None)
+
+
 def seconds_after(at: datetime, seconds: float) -> datetime:
     return at + timedelta(seconds=seconds)
 

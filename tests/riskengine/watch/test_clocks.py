@@ -8,15 +8,11 @@ from positions.models import MarketClock, Regime
 from positions.services.working import work_orders
 from riskengine.services.decide.plan import exit_plan
 from tests.riskengine import market
-from tests.riskengine.watch.desk import Desk, fresh, hold_seven, seconds_after, session, seven, zero
+from tests.riskengine.watch.desk import Desk, fresh, hold_seven, runs_on, seconds_after, session, seven, zero
 
 pytestmark = pytest.mark.django_db
 
 FIRST = {Regime.MORNING: "0.05", Regime.MIDDAY: "0.03", Regime.LATE: "0.05"}
-
-
-def runs_on(desk: Desk) -> None:
-    MarketClock.objects.filter(portfolio=desk.portfolio).update(market_ends_at=None)
 
 
 def first_tier(desk: Desk, at: str, factor: float, regime: Regime) -> None:
