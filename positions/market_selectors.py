@@ -12,12 +12,11 @@ from itertools import groupby
 from operator import itemgetter
 
 from django.db import connection
-from django.db.models import Subquery
 
 from positions.market.calendar import REGULAR_OPEN, Calendar, Session, new_york, new_york_date, new_york_instant
 from positions.market.contract_query import ContractQuery, parse_contract_query
 from positions.market.feeds.world import SIMULATED, is_simulated
-from positions.models import ClockKind, ExchangeSession, Fundamental, UnderlyingBar, VixReading
+from positions.models import ClockKind, ExchangeSession, Fundamental
 from positions.models.history import ReadingKind
 
 CALENDAR_BACK, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=100)
@@ -39,14 +38,17 @@ def calendar_around(now: datetime, *, exchange: str = "XNYS") -> Calendar:
     """The sessions a check needs: from 400 days before to 100 days after now (1 ms). ValueError when there are none."""
     today = new_york_date(now)
     first, last = today - CALENDAR_BACK, today + CALENDAR_AHEAD
-    sessions = ExchangeSession.objects.filter(exchange=exchange)
-    last_known = sessions.order_by("-session_on").values("session_on")[:1]
-    rows = (
-        sessions.filter(session_on__gte=first, session_on__lte=last)
-        .order_by("session_on")
-        .values_list(*_SESSION_COLUMNS, Subquery(last_known))
-    )
-    known = list(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT session_on, open_at, close_at, is_early,
+                   (SELECT max(session_on) FROM positions_exchangesession WHERE exchange = %(exchange)s)
+            FROM positions_exchangesession
+            WHERE exchange = %(exchange)s AND session_on BETWEEN %(first)s AND %(last)s ORDER BY session_on
+            """,
+            {"exchange": exchange, "first": first, "last": last},
+        )
+        known = cursor.fetchall()
     return Calendar((Session(*row[:4]) for row in known), first=first, last=min(last, known[-1][4]) if known else None)
 
 
@@ -222,14 +224,36 @@ class UnderlyingPrice:
     known_at: datetime
 
 
+_LAST_PRICES = """
+    SELECT i.symbol, i.id, b.close, b.bar_at
+    FROM positions_instrument i
+    CROSS JOIN LATERAL (
+        SELECT close, bar_at FROM positions_underlyingbar b
+        WHERE b.instrument_id = i.id AND b.source = %(source)s AND b.bar_at <= %(now)s
+        ORDER BY b.bar_at DESC LIMIT 1
+    ) b
+    WHERE i.id = ANY(%(ids)s::bigint[]) OR i.symbol = ANY(%(symbols)s)
+    ORDER BY i.id
+"""
+
+
 def underlying_prices(instrument_ids: Collection[int], *, source: str, now: datetime) -> dict[int, UnderlyingPrice]:
     """The latest price of each instrument at or before now; an instrument without any bar is left out."""
-    bars = (
-        UnderlyingBar.objects.filter(instrument_id__in=instrument_ids, source=source, bar_at__lte=now)
-        .order_by("instrument_id", "-bar_at")
-        .distinct("instrument_id")
-    )
-    return {row[0]: UnderlyingPrice(*row) for row in bars.values_list("instrument_id", "close", "bar_at")}
+    return {price.instrument_id: price for _, price in _last_prices(instrument_ids, (), source, now)}
+
+
+def prices_of(symbols: Collection[str], *, source: str, now: datetime) -> dict[str, UnderlyingPrice]:
+    """The same by symbol."""
+    return dict(_last_prices((), symbols, source, now))
+
+
+def _last_prices(
+    ids: Collection[int], symbols: Collection[str], source: str, now: datetime
+) -> list[tuple[str, UnderlyingPrice]]:
+    asked = {"ids": list(ids), "symbols": list(symbols), "source": source, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_PRICES, asked)
+        return [(symbol, UnderlyingPrice(*row)) for symbol, *row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +321,15 @@ def recorded_vix(now: datetime, *, index: str = "VIX") -> VixLevel | None:
     day's close. None when that is not on record: yesterday's level is no stand-in for today's."""
     local = new_york(now)
     today = local.date()
-    rows = VixReading.objects.filter(
-        index=index, kind=ReadingKind.DAILY, session_on__lte=today, session_on__gt=today - VIX_CLOSE_MAX_AGE
-    ).order_by("-session_on")
-    readings = {row[0]: row for row in rows.values_list("session_on", "open", "close")}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT session_on, open, close FROM positions_vixreading
+            WHERE index = %s AND kind = %s AND session_on <= %s AND session_on > %s ORDER BY session_on DESC
+            """,
+            [index, str(ReadingKind.DAILY), today, today - VIX_CLOSE_MAX_AGE],
+        )
+        readings = {row[0]: row for row in cursor.fetchall()}
     has_opened = local.time() >= REGULAR_OPEN
     if has_opened and today in readings:
         _, opened, _ = readings[today]
@@ -315,9 +344,17 @@ def recorded_vix(now: datetime, *, index: str = "VIX") -> VixLevel | None:
 def live_vix(now: datetime, *, index: str = "VIX", source: str = "") -> VixLevel | None:
     """The last live reading at or before now, of that source only where one is given. Without one, what was made up
     does not count. Its age is the caller's to judge (120 s)."""
-    rows = VixReading.objects.filter(index=index, kind=ReadingKind.LIVE, read_at__lte=now).order_by("-read_at", "-id")
-    rows = rows.filter(source=source) if source else rows.exclude(source__startswith=SIMULATED)
-    row = rows.values_list("close", "session_on", "read_at").first()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT close, session_on, read_at FROM positions_vixreading
+            WHERE index = %(index)s AND kind = %(kind)s AND read_at <= %(now)s
+              AND CASE WHEN %(source)s = '' THEN NOT starts_with(source, %(made_up)s) ELSE source = %(source)s END
+            ORDER BY read_at DESC, id DESC LIMIT 1
+            """,
+            {"index": index, "kind": str(ReadingKind.LIVE), "now": now, "source": source, "made_up": SIMULATED},
+        )
+        row = cursor.fetchone()
     label = MADE_UP_LEVEL if is_simulated(source) else LIVE_LEVEL
     return VixLevel(index, row[0], label, row[1], row[2]) if row else None
 

@@ -28,6 +28,7 @@ from positions.models import (
 from positions.models.order import WHOLE_POSITION
 from positions.services import exit_rows
 from positions.services.exit_rows import Held, LiveIntent, Placed
+from positions.services.insertion import insert_all
 from positions.services.order_changes import Change, change_orders, limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 
@@ -62,26 +63,48 @@ def client_order_id(slug: str, at: datetime, key: str, intent: Any, sequence: in
 # ---- Openings ----
 
 
-def place_opening(
-    *,
-    decision: Decision,
-    pace: str,
-    at: datetime,
-    now: datetime,
-    reference_mid: Decimal,
-    quote_at: datetime | None,
-    actor_name: str,
-) -> Order:
-    """The intent of an approved decision, inside the caller's transaction with the portfolio locked.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is to be opened: the approved decision, how its order is worked, and the quote it was made on."""
 
-    It reserves `decision.limit_price`, the worst permitted price, times its open quantity. ValueError for a pace that
+    decision: Decision
+    pace: str
+    reference_mid: Decimal
+    quote_at: datetime | None
+
+
+def place_openings(openings: Sequence[Opening], *, at: datetime, now: datetime, actor_name: str) -> list[Order]:
+    """The intents of approved decisions, in their order, inside the caller's transaction with the portfolio locked.
+
+    Each reserves `decision.limit_price`, the worst permitted price, times its open quantity. ValueError for a pace that
     is no opening's. A decision becomes one order: IntegrityError for a second one, a refused or a foreign decision.
     """
-    if pace not in ladder.PRESETS:
-        raise ValueError(f"An opening is worked at pace normal, fast or patient, not {pace}.")
+    orders = [_opening_order(opening, at) for opening in openings]
+    insert_all(orders)
+    insert_all(
+        OrderEvent(
+            order=order,
+            happened_at=at,
+            to_status=OrderStatus.PLANNED,
+            actor_name=actor_name,
+            detail={
+                "decision": order.decision_id,
+                "contracts": order.quantity,
+                "worst_price": str(order.worst_price),
+            },
+        )
+        for order in orders
+    )
+    return orders
+
+
+def _opening_order(opening: Opening, at: datetime) -> Order:
+    decision = opening.decision
+    if opening.pace not in ladder.PRESETS:
+        raise ValueError(f"An opening is worked at pace normal, fast or patient, not {opening.pace}.")
     if decision.limit_price is None:
         raise ValueError(f"Decision {decision.pk} was refused; it cannot become an order.")
-    order = Order.objects.create(
+    return Order(
         portfolio=decision.portfolio,
         contract=decision.contract,
         decision=decision,
@@ -92,21 +115,13 @@ def place_opening(
         quantity=decision.contracts,
         limit_price=decision.limit_price,
         worst_price=decision.limit_price,
-        pace=pace,
+        pace=opening.pace,
         next_step_at=at,
-        reference_mid=reference_mid,
-        quote_at=quote_at,
+        reference_mid=opening.reference_mid,
+        quote_at=opening.quote_at,
         status=OrderStatus.PLANNED,
         created_at=at,
     )
-    OrderEvent.objects.create(
-        order=order,
-        happened_at=at,
-        to_status=OrderStatus.PLANNED,
-        actor_name=actor_name,
-        detail={"decision": decision.pk, "contracts": order.quantity, "worst_price": str(order.worst_price)},
-    )
-    return order
 
 
 @transaction.atomic

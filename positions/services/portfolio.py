@@ -121,9 +121,11 @@ def _start_clock(portfolio: Portfolio, setting: ClockSetting, now: datetime) -> 
     return clock
 
 
-def lock_portfolio(portfolio_id: int) -> Portfolio:
-    """The portfolio's row, locked until the transaction ends: first of all locks, before exposure or cash is read."""
-    return Portfolio.objects.select_for_update(no_key=True, of=("self",)).get(pk=portfolio_id)
+def lock_portfolio(portfolio_id: int, *related: str) -> Portfolio:
+    """The portfolio's row, locked until the transaction ends: first of all locks, before exposure or cash is read.
+    `related` rows are read with it, not locked."""
+    rows = Portfolio.objects.select_for_update(no_key=True, of=("self",))
+    return (rows.select_related(*related) if related else rows).get(pk=portfolio_id)
 
 
 @transaction.atomic

@@ -31,15 +31,14 @@ from riskengine.api.records import AuthorisedSerializer, OrderSerializer, decisi
 from riskengine.services.decide.cancelling import NotCancellable, cancel_entry
 from riskengine.services.decide.closing import NotClosable, close_position
 from riskengine.services.decide.entries import (
-    MOST_CONTRACTS,
     Authorised,
-    EntryRequest,
     IdempotencyConflict,
     NothingToConfirm,
     PortfolioBusy,
     authorise_entry,
     confirm_entry,
 )
+from riskengine.services.decide.request import MOST_CONTRACTS, EntryRequest
 
 KEY = "Idempotency-Key"
 LONGEST_KEY = 100

@@ -1,7 +1,7 @@
 """From market rows to columns. In this folder only Decimal becomes float64, and a missing value NaN."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ import numpy as np
 from positions.market.contracts import CLASSES, TICK_TABLES
 from positions.market.ticks import TICK_CHANGES_AT, tick_columns
 from positions.market_selectors import Closes, QuotedContract
-from riskengine.calculators.columns import BoolColumn, FloatColumn
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 
 
 def column(values: Sequence[Decimal | float | int | None]) -> FloatColumn:
@@ -35,6 +35,8 @@ class Quotes:
     strike: FloatColumn
     multiplier: FloatColumn
     call: BoolColumn
+    tick_under: FloatColumn
+    tick_from_three: FloatColumn
 
     @property
     def mid(self) -> FloatColumn:
@@ -42,8 +44,13 @@ class Quotes:
 
     def tick(self, price: FloatColumn) -> FloatColumn:
         """The tick of each contract's class at a price, USD."""
-        under, from_three = tick_columns([TICK_TABLES[row.tick_class] for row in self.rows])
-        return np.where(price < float(TICK_CHANGES_AT), under, from_three)
+        return np.where(price < float(TICK_CHANGES_AT), self.tick_under, self.tick_from_three)
+
+    def take(self, places: IntColumn) -> "Quotes":
+        """Some of them, in any order and as often as named."""
+        columns = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "rows"}
+        rows = tuple(self.rows[place] for place in places.tolist())
+        return Quotes(rows=rows, **{name: column[places] for name, column in columns.items()})
 
     def index_sized(self) -> BoolColumn:
         return np.array([row.root in CLASSES and CLASSES[row.root].index_sized for row in self.rows], bool)
@@ -51,6 +58,7 @@ class Quotes:
 
 def quotes(rows: Sequence[QuotedContract], *, at: datetime) -> Quotes:
     """Columns in the order of the rows."""
+    under, from_three = tick_columns([TICK_TABLES[row.tick_class] for row in rows])
     ages = [None if row.confirmed_at is None else (at - row.confirmed_at).total_seconds() for row in rows]
     return Quotes(
         rows=tuple(rows),
@@ -63,6 +71,8 @@ def quotes(rows: Sequence[QuotedContract], *, at: datetime) -> Quotes:
         strike=column([row.strike for row in rows]),
         multiplier=column([row.multiplier for row in rows]),
         call=np.array([row.right == "C" for row in rows], bool),
+        tick_under=under,
+        tick_from_three=from_three,
     )
 
 

@@ -1,12 +1,13 @@
 """Underlying prices, implied volatility and Greeks of quoted contracts, on one year clock (A-14)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from positions.market.calendar import Calendar, OutsideCalendar, new_york_date
-from positions.market_selectors import UnderlyingPrice, underlying_prices
+from positions.market_selectors import UnderlyingPrice
 from riskengine.calculators import greeks
 from riskengine.calculators.columns import FloatColumn
 from riskengine.loading import market
@@ -23,14 +24,18 @@ class Priced:
     seconds: FloatColumn
     volatility: FloatColumn
     greeks: greeks.Greeks
-    prices: dict[int, UnderlyingPrice]
+    prices: Mapping[int, UnderlyingPrice]
 
 
-def price(quotes: market.Quotes, source: str, calendar: Calendar, at: datetime, max_age: timedelta) -> Priced:
-    """Price every contract as of market time `at`, in one statement. An underlying price older than `max_age` is not
-    known: Greeks of yesterday's price would let through what today's refuses."""
-    underlyings = sorted({row.underlying_id for row in quotes.rows})
-    prices = underlying_prices(underlyings, source=source, now=at) if underlyings else {}
+def price(
+    quotes: market.Quotes,
+    prices: Mapping[int, UnderlyingPrice],
+    calendar: Calendar,
+    at: datetime,
+    max_age: timedelta,
+) -> Priced:
+    """Price every contract as of market time `at` from the prices of the underlyings by id. One older than `max_age`
+    is not known: Greeks of yesterday's price would let through what today's refuses."""
     spot = np.array([known(prices.get(row.underlying_id), at, max_age) for row in quotes.rows], np.float64)
     seconds = market.column([_seconds_to_expiry(row.expires_on, calendar, at) for row in quotes.rows])
     volatility = greeks.implied_volatility(quotes.mid, spot, quotes.strike, seconds, RATE, DIVIDEND_YIELD, quotes.call)

@@ -19,13 +19,13 @@ from riskengine.services.decide.cancelling import NotCancellable, cancel_entry
 from riskengine.services.decide.closing import NotClosable, close_position
 from riskengine.services.decide.entries import (
     Authorised,
-    EntryRequest,
     IdempotencyConflict,
     NothingToConfirm,
     PortfolioBusy,
     authorise_entry,
     confirm_entry,
 )
+from riskengine.services.decide.request import EntryRequest
 from riskengine.services.watch.life import life_of
 from riskengine.services.watch.words import contract_label
 from riskengine.services.wording import price

@@ -21,7 +21,7 @@ from positions.models import (
 )
 from positions.selectors import ledger_cash
 from positions.services.fills import ExitPlan
-from positions.services.orders import ExitIntent, place_exits, place_opening
+from positions.services.orders import ExitIntent, Opening, place_exits, place_openings
 from positions.services.portfolio import ClockSetting
 from positions.services.working import Worked, work_orders
 from tests import factories
@@ -100,9 +100,8 @@ def opening(of: Portfolio, contracts: int = 3, *, worst: str = "45", pace: str =
         expires_at=at + timedelta(seconds=60),
         **changes,
     )
-    return place_opening(
-        decision=decision, pace=pace, at=at, now=at, reference_mid=Decimal(mid), quote_at=at, actor_name="test"
-    )
+    wanted = Opening(decision, pace, reference_mid=Decimal(mid), quote_at=at)
+    return place_openings([wanted], at=at, now=at, actor_name="test")[0]
 
 
 def exit_of(position: Position, intent: str, at: datetime, slices: Any = (), **changes: Any) -> list[Order]:

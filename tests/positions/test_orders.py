@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from positions.models import ExitSlice, Order, OrderEvent, OrderStatus, PositionEvent
-from positions.services.orders import ExitIntent, cancel_openings, place_exits, place_opening
+from positions.services.orders import ExitIntent, Opening, cancel_openings, place_exits, place_openings
 from tests import factories
 from tests.positions.market_day import START, exit_of, opening, portfolio
 
@@ -33,16 +33,9 @@ def test_an_opening_reserves_the_worst_price_of_its_decision():
 
 def test_a_decision_becomes_one_order():
     order = opening(portfolio())
+    again = Opening(order.decision, "normal", reference_mid=D("44.30"), quote_at=START)
     with pytest.raises(IntegrityError), transaction.atomic():
-        place_opening(
-            decision=order.decision,
-            pace="normal",
-            at=START,
-            now=START,
-            reference_mid=D("44.30"),
-            quote_at=START,
-            actor_name="test",
-        )
+        place_openings([again], at=START, now=START, actor_name="test")
     assert Order.objects.count() == 1
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from accounts.models import User
 from positions.models import Decision, Heartbeat, OptionContract, Portfolio
-from riskengine.services.decide.entries import Authorised, EntryRequest, authorise_entry, confirm_entry
+from riskengine.services.decide.entries import Authorised, authorise_entry, confirm_entry
+from riskengine.services.decide.request import EntryRequest
 from tests.riskengine.market import Bet
 
 

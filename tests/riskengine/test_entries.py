@@ -20,8 +20,9 @@ from positions.models import (
 )
 from positions.services.portfolio import ClockSetting
 from positions.services.working import work_orders
-from riskengine.services.decide.entries import EntryRequest, IdempotencyConflict, NothingToConfirm
+from riskengine.services.decide.entries import IdempotencyConflict, NothingToConfirm
 from riskengine.services.decide.plan import exit_plan
+from riskengine.services.decide.request import EntryRequest
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, confirm, enter, failed, refused, reserved

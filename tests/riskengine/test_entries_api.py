@@ -220,7 +220,7 @@ def test_a_market_time_outside_the_calendar_is_an_error(bet: Bet, owner: Client)
 def test_a_portfolio_that_is_being_changed_says_try_again(
     bet: Bet, owner: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def busy(_: int) -> Any:
+    def busy(*_: object) -> Any:
         raise entries.PortfolioBusy("The portfolio is being changed just now.")
 
     monkeypatch.setattr(entries, "lock_portfolio", busy)

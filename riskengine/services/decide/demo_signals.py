@@ -18,7 +18,8 @@ from positions.market_selectors import option_chain, underlying_prices
 from positions.models import Decision, Instrument, Mode, OptionContract, Portfolio, State
 from positions.selectors import heartbeat_of
 from positions.services.demo import start_markets
-from riskengine.services.decide.entries import Authorised, EntryRequest, PortfolioBusy, authorise_entry
+from riskengine.services.decide.entries import Authorised, PortfolioBusy, authorise_entry
+from riskengine.services.decide.request import EntryRequest
 
 ACTOR = "demo signal (made up)"
 HEARD = timedelta(seconds=60)  # a heartbeat this young lets an entry through

@@ -114,22 +114,29 @@ def used(judged: Judged, i: int) -> list[dict[str, Any]]:
 
 def _correlation(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:
     held, candidates = judged.situation.account.committed, judged.candidates
-    labels = candidates.closes_labels
+    labels = judged.situation.facts.correlations.labels
     if not len(held.contracts):
         return [item("correlation", "Correlation", None, "", "no other position is open")]
     own = candidates.quotes.rows[i].underlying_id
-    mine = candidates.pair_row == i
-    pairs = zip(held.quotes.rows, candidates.pair_correlation[mine].tolist(), strict=True)
+    rho = candidates.pair_correlation[candidates.pair_row == i].tolist()
+    bets: dict[int, list[int]] = {}  # by underlying: with many bets in one, the correlation is one figure
+    for place, underlying in enumerate(held.underlyings()):
+        bets.setdefault(underlying, []).append(place)
+
+    def note(underlying: int, count: int) -> str:
+        whose = [labels[each] for each in dict.fromkeys((own, underlying)) if each in labels]
+        return "; ".join([*whose, f"{count} bets"] if count > 1 else whose)
+
     return [
-        item("correlation", f"Correlation with {row.underlying}", rho, "-1 to 1", "daily closes",
-             note="; ".join(labels[each] for each in dict.fromkeys((own, row.underlying_id)) if each in labels))
-        for row, rho in pairs
+        item("correlation", f"Correlation with {held.quotes.rows[places[0]].underlying}", rho[places[0]], "-1 to 1",
+             "daily closes", note=note(underlying, len(places)))
+        for underlying, places in bets.items()
     ]  # fmt: skip
 
 
 def _fundamentals(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:
     candidates = judged.candidates
-    row = candidates.fundamentals_rows.get(candidates.quotes.rows[i].underlying_id)
+    row = judged.situation.facts.fundamentals.get(candidates.quotes.rows[i].underlying_id)
     if row is None:
         return [item("score", "Fundamental score", None, "score", "no fundamentals recorded")]
     note = "illustrative, not real" if row.is_illustrative else ""

@@ -13,7 +13,6 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 
 from accounts.defaults import SMART_0DTE
-from accounts.selectors import ladders_of, numbers_of
 from positions.market.calendar import new_york
 from positions.market.contracts import TICK_TABLES
 from positions.market.ticks import TickTable
@@ -21,7 +20,7 @@ from positions.models import Decision, EquitySnapshot
 from positions.services.fills import ExitPlan
 from riskengine.calculators import codes, stops, take_profit
 from riskengine.calculators.limits import Limits
-from riskengine.loading.limits import limits_of
+from riskengine.loading.revisions import terms_by_revision
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +41,9 @@ def exit_plan(decision: Decision, average_entry_price: Decimal, quantity_opened:
     the price where it is. A contract that was bought is never left without a stop: where the rule gives none, the
     highest valid price under the entry is taken, and logged.
     """
-    ladders = ladders_of(decision.revision)
-    limits = limits_of(numbers_of(decision.revision), ladders)
-    regime = _regime(decision, entry_at)
-    steps = ladders[LADDER[regime]]
+    terms = terms_by_revision([decision.revision_id])[decision.revision_id]
+    limits, regime = terms.limits, _regime(decision, entry_at)
+    steps = terms.ladders[LADDER[regime]]
     armed = take_profit.arm((getattr(limits, LADDER[regime]),), np.zeros(1, np.int64))
     shares = armed.cumulative[0, : len(steps)].tolist()
     return ExitPlan(

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from positions.market.calendar import new_york_date
-from positions.market_selectors import QuotedContract, expirations, option_chain, quoted_contracts
+from positions.market_selectors import QuotedContract, expirations, option_chain
 from positions.models import Portfolio
 from riskengine.calculators import codes
-from riskengine.loading.candidates import Situation, load_candidates, load_situation
+from riskengine.loading.candidates import Situation, candidates_of, load_situation
 from riskengine.services.decide import explanation
 from riskengine.services.decide.judge import Judged, judge_candidates
 from riskengine.services.decide.request import SizeRequest
@@ -24,12 +24,12 @@ def preview_size(*, portfolio: Portfolio, request: SizeRequest, now: datetime) -
     `now` is wall time; market rules use the portfolio's own clock. Where the bet is refused, the nearest contract that
     passes at the same confidence stands beside it. Raises OutsideCalendar when the market time has no session table.
     """
-    situation = load_situation(portfolio, now=now)
-    rows = quoted_contracts([request.contract.pk], source=portfolio.quote_source, now=situation.at)
+    situation = load_situation(portfolio, [request.contract.pk], now=now)
+    row = situation.facts.contracts[request.contract.pk]
     confidence = float(request.confidence)
-    judged = judge_candidates(situation, load_candidates(situation, rows), confidence, placing=None)
+    judged = judge_candidates(situation, candidates_of(situation, [row]), confidence, placing=None)
     refused = bool(judged.refusal[0] != codes.NONE)
-    nearest = _nearest(situation, rows[0], confidence) if refused else None
+    nearest = _nearest(situation, row, confidence) if refused else None
     return explanation.explain(judged, 0, request=request, nearest=nearest, now=now)
 
 
@@ -54,6 +54,6 @@ def _nearest(situation: Situation, wanted: QuotedContract, confidence: float) ->
     nearest = sorted(others, key=distance)[:MAX_ALTERNATIVES]
     if not nearest:
         return None
-    judged = judge_candidates(situation, load_candidates(situation, nearest), confidence, placing=None)
+    judged = judge_candidates(situation, candidates_of(situation, nearest), confidence, placing=None)
     passing = np.flatnonzero((judged.refusal == codes.NONE) & (judged.sizing.contracts > 0))
     return (judged, int(passing[0])) if len(passing) else None

@@ -30,8 +30,9 @@ from positions.services.settlement import settle_expired
 from positions.services.working import work_orders
 from riskengine.loading.limits import ConfigError, ladder_steps, limits_of, parameter_value
 from riskengine.loading.recorded_day import ledger_of, quotes_of_day
-from riskengine.services.decide.entries import EntryRequest, authorise_entry
+from riskengine.services.decide.entries import authorise_entries
 from riskengine.services.decide.plan import exit_plan
+from riskengine.services.decide.request import EntryRequest
 from riskengine.services.study import report
 from riskengine.services.study.entries import BadEntries, Entry, read_entries
 from riskengine.services.study.equity import equity_by_minute
@@ -231,9 +232,8 @@ class _Day:
         if self._working:
             self._work(at)
         placed = self._check(at)
-        while self._is_due(at):
-            self._enter(self._entries[self._next_entry], at)
-            self._next_entry += 1
+        if self._is_due(at):
+            self._enter(at)
             placed = True
         if placed:
             self._work(at)
@@ -256,17 +256,24 @@ class _Day:
         self._plan_next(checked.next_deadlines, at)
         return checked.orders > 0
 
-    def _enter(self, entry: Entry, at: datetime) -> None:
-        authorise_entry(
+    def _enter(self, at: datetime) -> None:
+        """Decide on all entries that are due."""
+        due: list[Entry] = []
+        while self._is_due(at):
+            due.append(self._entries[self._next_entry])
+            self._next_entry += 1
+        authorise_entries(
             portfolio=self._portfolio,
-            request=EntryRequest(
-                contract=self._recording.contracts[entry.symbol],
-                confidence=entry.confidence,
-                contracts=entry.contracts,
-                waive_gates=not self._request.gates,
-            ),
+            asked=[(self._request_of(entry), f"line-{entry.line}") for entry in due],
             now=at,
             actor=None,
             actor_name=ACTOR,
-            idempotency_key=f"line-{entry.line}",
+        )
+
+    def _request_of(self, entry: Entry) -> EntryRequest:
+        return EntryRequest(
+            contract=self._recording.contracts[entry.symbol],
+            confidence=entry.confidence,
+            contracts=entry.contracts,
+            waive_gates=not self._request.gates,
         )
