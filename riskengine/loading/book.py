@@ -151,7 +151,12 @@ _READ_POSITIONS = """
         WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status IN %(live)s
         GROUP BY 1
     ) o ON o.position_id = p.id
-    WHERE %(everything)s OR w.whole OR c.expiration_on <= w.day
+    WHERE %(everything)s OR w.whole OR c.expiration_on <= w.day OR w.id IN (
+        SELECT t.id FROM unnest(%(ids)s::bigint[], %(days)s::date[]) AS t(id, day)
+        JOIN positions_position e ON e.portfolio_id = t.id AND e.quantity_open > 0
+        JOIN positions_optioncontract x ON x.id = e.contract_id
+        WHERE x.expiration_on = t.day
+    )
 """
 
 # Of each contract once, however many positions hold it.
@@ -205,8 +210,8 @@ _READ_SLICES = """
 def load(watched: Sequence[Watched], *, everything: bool) -> Book:
     """The open positions of these portfolios with their last quotes: two statements, one when there is none.
 
-    `everything` false: what expires on the portfolio's market date or should have before, and all of a portfolio that
-    is being flattened.
+    `everything` false: what should have expired before the portfolio's market date, all of a portfolio that holds
+    something that expires on it (its loss is judged on that clock, A-01), and all of one that is being flattened.
     """
     columns = copy_columns(
         _READ_POSITIONS,

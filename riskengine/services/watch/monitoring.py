@@ -20,12 +20,14 @@ from positions.services.order_changes import limit_lock_waits
 from positions.services.orders import cancel_openings
 from positions.services.portfolio import SYSTEM_NAME, change_state, lock_portfolio
 from positions.services.settlement import settle_expired, start_session
+from positions.services.splits import apply_splits, splits_due
 from riskengine.loading.book import load
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
-from riskengine.services.watch import exits
+from riskengine.services.watch import exits, guards
 from riskengine.services.watch.alone import alone
 from riskengine.services.watch.deadlines import next_deadlines
+from riskengine.services.watch.latching import Event
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ logger = logging.getLogger(__name__)
 class CheckResult:
     """What a check did. `ran` is False when another was running. `portfolios` and `positions` were judged, `orders`
     placed. `next_deadlines` are the market times by portfolio id at which a verdict may change without a new quote.
-    `errors` says by portfolio id what could not be judged."""
+    `errors` says by portfolio id what could not be judged. `breaker_events` are what circuit breakers did."""
 
     ran: bool = True
     portfolios: int = 0
@@ -42,6 +44,7 @@ class CheckResult:
     orders: int = 0
     next_deadlines: dict[int, datetime] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
+    breaker_events: list[Event] = field(default_factory=list)
 
 
 def run_check(
@@ -61,8 +64,10 @@ def run_check(
 def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> CheckResult:
     watched, errors = watched_portfolios(now, portfolio_ids)
     result = CheckResult(errors=errors)
+    if scope == CheckScope.RISK and _start_sessions(watched, now, result):
+        watched, _ = watched_portfolios(now, portfolio_ids)  # with the snapshots that were just taken
     if scope == CheckScope.RISK:
-        _start_sessions(watched, now, result)
+        _apply_splits(watched, now, result)
     if not watched:
         return result
     book = load(watched, everything=scope == CheckScope.RISK)
@@ -72,6 +77,9 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     for row, sentence in written.errors.items():
         each = watched[int(book.place[row])]
         result.errors.setdefault(each.portfolio_id, f"Position {book.position[row]}: {sentence}")
+    guarded = guards.guard(judgement, watched, limits, scope=scope, now=now)
+    result.errors |= {each: sentence for each, sentence in guarded.errors.items() if each not in result.errors}
+    result.breaker_events = guarded.events
     # What awaits an official price or a person is asked for again, but not every second.
     expired = judgement.expired if scope == CheckScope.RISK else judgement.expired & ~book.awaiting
     _settle(watched, np.unique(book.place[expired]).tolist(), now, result)
@@ -79,7 +87,7 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     judged = [each for each in watched if each.portfolio_id not in result.errors]
     _beat(judged, scope, now)
     result.portfolios, result.positions, result.orders = len(judged), len(book), written.orders
-    result.next_deadlines = next_deadlines(judgement, watched, limits)
+    result.next_deadlines = next_deadlines(judgement, watched, limits) | guarded.again
     return result
 
 
@@ -93,12 +101,24 @@ def _apart(each: Watched, failed: str, result: CheckResult) -> Iterator[None]:
         result.errors[each.portfolio_id] = f"{failed} {error!s:.300}"
 
 
-def _start_sessions(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
-    """The first look of a trading date takes the portfolio's snapshot."""
+def _start_sessions(watched: Sequence[Watched], now: datetime, result: CheckResult) -> int:
+    """The first look of a trading date takes the portfolio's snapshot. How many were taken."""
+    started = 0
     for each in watched:
         if each.session is not None and not each.has_snapshot:
             with _apart(each, "Its session could not be started.", result):
-                start_session(portfolio=each.portfolio(), at=each.at, now=now)
+                started += start_session(portfolio=each.portfolio(), at=each.at, now=now)
+    return started
+
+
+def _apply_splits(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
+    """What is held of an underlying that was split over night is what it was, in new contracts (A-22)."""
+    days = {each.portfolio_id: each.day for each in watched if each.session is not None}
+    due = splits_due(days)
+    for each in watched:
+        if each.portfolio_id in due:
+            with _apart(each, "A split could not be applied.", result):
+                apply_splits(portfolio=each.portfolio(), day=each.day, at=each.at, now=now)
 
 
 def _settle(watched: Sequence[Watched], places: Sequence[int], now: datetime, result: CheckResult) -> None:

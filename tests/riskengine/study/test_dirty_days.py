@@ -70,7 +70,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="module")
 def report(made: Made, unblocked: None) -> dict[str, Any]:
-    return made.replay("--no-gates", "--cash", "1000000")
+    """On an account so large that no circuit breaker closes the dirty book before its day is over."""
+    parameters = made.folder / "parameters.json"
+    parameters.write_text('{"account_size": 1000000}')
+    return made.replay("--no-gates", "--cash", "1000000", "--parameters", str(parameters))
 
 
 def slices(report: dict[str, Any], contract: str) -> list[tuple[int, str]]:

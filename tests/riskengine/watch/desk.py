@@ -135,6 +135,13 @@ def zero(day: date = market.MONDAY, **changes: Any) -> Desk:
     return Desk(bet, day)
 
 
+def rich(**changes: Any) -> Desk:
+    """Smart-0DTE on an account so large that no loss of a test comes near a circuit breaker."""
+    desk = zero(cash=Decimal(100_000_000), **changes)
+    desk.bet.revise(account_size="1000000000")
+    return desk
+
+
 def seven(day: date = market.MONDAY, **changes: Any) -> Desk:
     """Mag7-7DTE on a day, with a sound quote of 5.00 x 5.05 at 10:42:00."""
     market.import_sessions()

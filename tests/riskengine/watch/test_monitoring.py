@@ -12,7 +12,7 @@ from riskengine.loading import copying
 from riskengine.services.watch import judgement, monitoring, writing
 from tests import factories
 from tests.riskengine import market
-from tests.riskengine.watch.desk import Desk, fresh, hold_seven, seven, zero
+from tests.riskengine.watch.desk import Desk, fresh, hold_seven, rich, seven, zero
 
 pytestmark = pytest.mark.django_db
 
@@ -38,14 +38,15 @@ def statements() -> Iterator[list[str]]:
         return plain(query, *rest)
 
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(ordinary):
-        patch.setattr("riskengine.loading.book.copy_columns", copied)
+        for door in ("book", "breakers"):
+            patch.setattr(f"riskengine.loading.{door}.copy_columns", copied)
         yield sent
 
 
 # ---- What a check costs ----
 
 
-def test_a_quiet_check_takes_five_statements_whatever_is_open(desk: Desk) -> None:
+def test_a_quiet_check_takes_six_statements_whatever_is_open(desk: Desk) -> None:
     desk.hold()
     for strike in range(3705, 3750, 5):
         desk.hold(contract=market.spxw(str(strike)))
@@ -53,7 +54,7 @@ def test_a_quiet_check_takes_five_statements_whatever_is_open(desk: Desk) -> Non
     desk.check("10:42:30")
     with statements() as sent:
         assert desk.check("10:42:31").positions == 10
-    assert len(sent) == 5, "\n".join(sent)
+    assert len(sent) == 6, "\n".join(sent)
 
 
 def test_without_positions_it_takes_four(desk: Desk) -> None:
@@ -62,7 +63,8 @@ def test_without_positions_it_takes_four(desk: Desk) -> None:
     assert len(sent) == 4, "\n".join(sent)
 
 
-def test_orders_of_many_positions_take_as_many_statements_as_those_of_one(desk: Desk) -> None:
+def test_orders_of_many_positions_take_as_many_statements_as_those_of_one() -> None:
+    desk = rich()
     counts = []
     for strikes in (range(3705, 3710, 5), range(3710, 3760, 5)):
         for strike in strikes:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from positions.models import Order, OrderStatus, Regime
-from tests.riskengine.watch.desk import Desk, arm, fresh, hold_seven, seven, zero
+from tests.riskengine.watch.desk import Desk, arm, fresh, hold_seven, rich, seven, zero
 
 pytestmark = pytest.mark.django_db
 
@@ -162,7 +162,7 @@ def test_whatever_the_bids_no_more_is_ordered_than_is_held_and_no_slice_twice(co
     from django.db import transaction
 
     with transaction.atomic():
-        desk = zero()
+        desk = rich()
         desk.hold(contracts)
         for minute, tenths in enumerate(bids):
             bid = Decimal(tenths) / 10

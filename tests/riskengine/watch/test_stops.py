@@ -265,7 +265,7 @@ def test_the_exit_check_leaves_what_does_not_expire_today_to_the_risk_check() ->
 
 def test_an_adopted_position_has_no_stop_until_a_person_gives_it_one(desk: Desk) -> None:
     desk.hold(
-        decision=None, origin="manual", contract=desk.contract, initial_stop=None, current_stop=None,
+        1, decision=None, origin="manual", contract=desk.contract, initial_stop=None, current_stop=None,
         regime=Regime.LATE,
     )  # fmt: skip
     for minute in ("43", "44"):
