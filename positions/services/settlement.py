@@ -73,7 +73,7 @@ def settle_expired(*, portfolio: Portfolio, at: datetime, now: datetime) -> int:
     due = [p for p in expired if calendar.on_or_before(p.contract.expiration_on).closes_at <= at]
     if not due:
         return 0
-    _cancel_orders(portfolio, [p.pk for p in due], at, now)
+    cancel_orders_of(portfolio, [p.pk for p in due], at=at, now=now, reason="expired")
     return _settle(portfolio, [p.pk for p in due], calendar, at)
 
 
@@ -82,7 +82,10 @@ def _expired(portfolio: Portfolio, today: date) -> list[Position]:
     return list(held.select_related("contract").order_by("id"))
 
 
-def _cancel_orders(portfolio: Portfolio, position_ids: Collection[int], at: datetime, now: datetime) -> None:
+def cancel_orders_of(
+    portfolio: Portfolio, position_ids: Collection[int], *, at: datetime, now: datetime, reason: str
+) -> None:
+    """Cancel what works on these positions, and let the broker answer. What is not confirmed then is still live."""
     live = Order.objects.live().filter(position_id__in=position_ids, parent__isnull=True).order_by("id")
     rows = list(live.values_list("id", "status"))
     if not rows:
@@ -91,7 +94,7 @@ def _cancel_orders(portfolio: Portfolio, position_ids: Collection[int], at: date
         limit_lock_waits()
         lock_portfolio(portfolio.pk)
         changes = [
-            Change(order_id, status, OrderStatus.CANCELLING, at, {"reason": "expired"})
+            Change(order_id, status, OrderStatus.CANCELLING, at, {"reason": reason})
             for order_id, status in rows
             if status != OrderStatus.CANCELLING
         ]
@@ -100,7 +103,7 @@ def _cancel_orders(portfolio: Portfolio, position_ids: Collection[int], at: date
 
 
 def _no_entries(*_: Any) -> NoReturn:
-    raise RuntimeError("An entry filled before its contract expired is not booked yet: the next pass over orders does.")
+    raise RuntimeError("An entry that filled before is not booked yet: the next pass over orders does.")
 
 
 @transaction.atomic
