@@ -35,6 +35,12 @@ def check_exposure(**_: Any) -> Iterator[CheckMessage]:
             hint="Serve by https and unset COOKIE_SECURE.",
             id="betsizing.W001",
         )
+    if settings.ALERTS_ALLOW_PRIVATE_TARGETS and not settings.DEBUG:
+        yield Error(
+            "ALERTS_ALLOW_PRIVATE_TARGETS lets alerts be sent into the network this program runs in.",
+            hint="Unset it: it is for tests and for a desk with DEBUG.",
+            id="betsizing.E007",
+        )
 
 
 @register()

@@ -208,7 +208,18 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "risk check": {"task": "riskengine.tasks.risk_check", "schedule": 30.0, "options": {"expires": 25.0}},
     "feed": {"task": "riskengine.tasks.feed", "schedule": 1.0, "options": {"expires": 0.9}},
     "signals": {"task": "riskengine.tasks.signals", "schedule": 2.0, "options": {"expires": 1.8}},
+    "alerts": {"task": "riskengine.tasks.alerts", "schedule": 2.0, "options": {"expires": 1.8}},
 }
+
+# ---- Alerts ----
+
+# smtp://, smtp+tls:// or smtp+ssl://user:password@host:port. Without it no alert can be sent by e-mail.
+EMAIL_HOST = ""
+if env("EMAIL_URL", default=""):
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 5  # seconds
+ALERTS_FROM = env("ALERTS_FROM", default="betsizing@localhost")
+ALERTS_ALLOW_PRIVATE_TARGETS = env.bool("ALERTS_ALLOW_PRIVATE_TARGETS", default=False)  # for tests (betsizing.E007)
 
 # ---- API ----
 
@@ -275,5 +286,6 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
+        "apprise": {"level": "CRITICAL"},  # it writes addresses that it cannot read, secrets and all
     },
 }

@@ -10,6 +10,7 @@ from django.utils import timezone
 from positions.services.simulated import publish_simulated
 from riskengine.services.decide.demo_signals import run_demo
 from riskengine.services.watch.monitoring import run_check
+from riskengine.services.watch.watchdog import run_alerts
 from riskengine.services.watch.working import run_orders
 
 
@@ -42,3 +43,9 @@ def signals() -> None:
     """Every 2 seconds: the demo's own signals, as their market time comes. The first need not wait for a check."""
     if run_demo(now=timezone.now()).waits_for_check:
         risk_check.apply_async(expires=2)
+
+
+@shared_task(queue="work", time_limit=25)
+def alerts() -> None:
+    """Every 2 seconds: what the checks cannot say of themselves, and what is to be sent (A-10)."""
+    run_alerts(now=timezone.now())

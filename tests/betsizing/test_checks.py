@@ -23,6 +23,7 @@ def test_default_settings_pass() -> None:
         ({"DEBUG": True, "LOOPBACK_ONLY": False, "SESSION_COOKIE_SECURE": True}, ["betsizing.E002"]),
         ({"ALLOWED_HOSTS": ["*"]}, ["betsizing.E003"]),
         ({"LOOPBACK_ONLY": False, "SESSION_COOKIE_SECURE": False}, ["betsizing.W001"]),
+        ({"ALERTS_ALLOW_PRIVATE_TARGETS": True}, ["betsizing.E007"]),
     ],
 )
 def test_exposure_is_named(settings: Any, changed: dict[str, Any], expected: list[str]) -> None:

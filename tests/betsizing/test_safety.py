@@ -101,9 +101,7 @@ def test_health_touches_no_database(client: Client) -> None:
     assert client.get("/healthz").text == "ok\n"
 
 
-def test_readiness_is_the_databases(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert client.get("/readyz").status_code == 200
-
+def test_without_a_database_nothing_is_ready(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost() -> None:
         raise OperationalError("gone")
 
@@ -111,7 +109,8 @@ def test_readiness_is_the_databases(client: Client, db: None, monkeypatch: pytes
         context.setattr("django.db.connection.cursor", lost)
         response = client.get("/readyz")
     assert response.status_code == 503
-    assert "cannot be reached" in response.text
+    assert (response.json()["database"], response.json()["ready"]) == (False, False)
+    assert response.json()["problems"] == ["The database cannot be reached."]
 
 
 def test_cookies_travel_by_https_only_once_the_product_is_on_a_network(tmp_path: Path) -> None:

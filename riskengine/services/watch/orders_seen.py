@@ -1,0 +1,65 @@
+"""Orders that the broker refused, in words."""
+
+from dataclasses import dataclass
+
+from positions.models import OrderIntent
+from riskengine.models import Severity
+from riskengine.services.watch.alerts import NewAlert
+
+EXIT_FAILING, ORDER_REJECTED = "EXIT_FAILING", "ORDER_REJECTED"
+FAILS_ALLOWED = 2
+INTENTS = dict(OrderIntent.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An intent that was refused, or whose orders were `count` times. `detail`: the broker's words."""
+
+    portfolio_id: int
+    portfolio: str
+    position_id: int | None
+    order_id: int
+    count: int
+    detail: str
+
+
+def exit_failing(order: Rejected) -> NewAlert:
+    """An exit that fails twice is critical (A-10). It ends when the exit is over."""
+    return NewAlert(
+        code=EXIT_FAILING,
+        key=f"exit_failing:{order.order_id}",
+        severity=Severity.CRITICAL,
+        title=f"{order.portfolio}: an exit is refused again and again",
+        happened=f"The broker has refused {order.count} orders of exit {order.order_id} of position "
+        f"{order.position_id}; 2 are critical. It says: {order.detail or 'nothing'}",
+        to_do="Look at the position at the broker and close it there if it must be closed. The exit is tried again "
+        "every 2 s as long as it is due.",
+        portfolio_id=order.portfolio_id,
+        position_id=order.position_id,
+        value=order.count,
+        limit=FAILS_ALLOWED,
+        unit="refusals",
+        stage=min(max(order.count.bit_length() - 2, 0), 6),  # told again at 4, 8, 16 ... refusals
+    )
+
+
+def order_rejected(order: Rejected) -> NewAlert:
+    """Once an order. It ends when a person has acknowledged it."""
+    intent, _, words = order.detail.partition(": ")
+    opens = intent == OrderIntent.OPEN
+    where = "" if order.position_id is None else f" of position {order.position_id}"
+    return NewAlert(
+        code=ORDER_REJECTED,
+        key=f"rejected:{order.order_id}",
+        severity=Severity.WARNING if opens else Severity.CRITICAL,
+        title=f"{order.portfolio}: an order was refused",
+        happened=f"The broker refused order {order.order_id}{where} ({INTENTS.get(intent, intent)}, "
+        f"{order.count:,} contracts): {words or 'it gave no reason'}",
+        to_do="Nothing was bought. Look at the reason before you bet again."
+        if opens
+        else "Look at the position at the broker. Its exits are judged again at the next check.",
+        portfolio_id=order.portfolio_id,
+        position_id=order.position_id,
+        value=order.count,
+        unit="contracts",
+    )
