@@ -249,7 +249,7 @@ class _Day:
 
     def _check(self, at: datetime) -> bool:
         """Judge the exits of everything; whether orders were placed."""
-        checked = run_check(now=at, scope="risk", portfolio_ids=self._ids, exclusive=False)
+        checked = run_check(now=at, scope="risk", portfolio_ids=self._ids, exclusive=False, alerts=False)
         for error in checked.errors.values():
             self._told.setdefault(error, at)  # the stored stop stands, and the next check tries again
         self._held = checked.positions > 0

@@ -38,7 +38,7 @@ def judge_book(book: Book, watched: Sequence[Watched], limits: Mapping[int, Limi
 
 def write(judgement: Judgement, watched: Sequence[Watched], *, now: datetime) -> Written:
     """Write every verdict and changed field, orders first: a few statements for each thousand rows, none when quiet."""
-    late = _late(judgement)
+    late = late_closes(judgement)
     sells = judgement.reason != take_profit.HOLD
     failed = np.zeros(len(judgement.book), np.bool_)
     failed[list(judgement.errors)] = True
@@ -50,7 +50,7 @@ def write(judgement: Judgement, watched: Sequence[Watched], *, now: datetime) ->
     return Written(writer.orders, {row: text for row, (_, text) in judgement.errors.items()} | writer.errors)
 
 
-def _late(judgement: Judgement) -> Any:
+def late_closes(judgement: Judgement) -> Any:
     """The escalation that a position whose close is still working has come to, in minutes; 0 for none (A-17)."""
     book, market = judgement.book, judgement.market
     left = np.where(market.closes_at == NEVER, np.inf, (market.closes_at - market.at) / SECOND / 60)

@@ -24,7 +24,7 @@ from positions.services.splits import apply_splits, splits_due
 from riskengine.loading.book import load
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
-from riskengine.services.watch import exits, guards
+from riskengine.services.watch import exits, guards, noticing
 from riskengine.services.watch.alone import alone
 from riskengine.services.watch.deadlines import next_deadlines
 from riskengine.services.watch.latching import Event
@@ -48,20 +48,25 @@ class CheckResult:
 
 
 def run_check(
-    *, now: datetime, scope: str, portfolio_ids: Collection[int] | None = None, exclusive: bool = True
+    *,
+    now: datetime,
+    scope: str,
+    portfolio_ids: Collection[int] | None = None,
+    exclusive: bool = True,
+    alerts: bool = True,
 ) -> CheckResult:
     """One sweep over all portfolios (or those given) at wall time `now`; scope "exit" or "risk".
 
     `exclusive`: a second runner of the same scope returns at once. It only saves work; correctness rests on the
-    versions of the positions.
+    versions of the positions. `alerts` false: nobody is told of anything, as in a replay.
     """
     if not exclusive:
-        return _check(now, scope, portfolio_ids)
+        return _check(now, scope, portfolio_ids, alerts)
     with alone(scope) as mine:
-        return _check(now, scope, portfolio_ids) if mine else CheckResult(ran=False)
+        return _check(now, scope, portfolio_ids, alerts) if mine else CheckResult(ran=False)
 
 
-def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> CheckResult:
+def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, alerts: bool) -> CheckResult:
     watched, errors = watched_portfolios(now, portfolio_ids)
     result = CheckResult(errors=errors)
     if scope == CheckScope.RISK and _start_sessions(watched, now, result):
@@ -69,6 +74,8 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     if scope == CheckScope.RISK:
         _apply_splits(watched, now, result)
     if not watched:
+        if alerts:
+            noticing.notice(result.errors, scope=scope, now=now)
         return result
     book = load(watched, everything=scope == CheckScope.RISK)
     limits = limits_by_revision(np.unique(book.revision).tolist())
@@ -86,6 +93,8 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None) -> 
     _finish_flattening(watched, now, result)
     judged = [each for each in watched if each.portfolio_id not in result.errors]
     _beat(judged, scope, now)
+    if alerts:
+        noticing.notice(result.errors, watched, judgement, written, scope=scope, now=now)
     result.portfolios, result.positions, result.orders = len(judged), len(book), written.orders
     result.next_deadlines = next_deadlines(judgement, watched, limits) | guarded.again
     return result

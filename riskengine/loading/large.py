@@ -1,0 +1,59 @@
+"""Large positions as columns: what was paid for them, and what a share of their underlying costs (P-23)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from riskengine.calculators.columns import FloatColumn, IntColumn
+from riskengine.calculators.large import LARGE_BETS
+from riskengine.loading.copying import BIGINT, MICROS, Fields, copy_columns
+from riskengine.loading.watched import Watched
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Large:
+    """By ascending id of the position. USD; `spot` a share, NaN without a price."""
+
+    position: IntColumn
+    cost: FloatColumn
+    minimum: FloatColumn
+    spot: FloatColumn
+
+
+_LARGE = Fields({"position": BIGINT, "cost": MICROS, "minimum": MICROS, "spot": MICROS})
+
+# From a cent under the threshold on, which the calculator draws. A price is looked up once, however many hold it.
+_READ_LARGE = """
+    WITH w AS MATERIALIZED (
+        SELECT * FROM unnest(%(ids)s::bigint[], %(sources)s::text[], %(at)s::timestamptz[]) AS w(id, source, at)
+    ), large AS MATERIALIZED (
+        SELECT p.id, p.entry_cost, p.min_size_at_entry, c.underlying_id, w.source, w.at
+        FROM w JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
+        JOIN positions_optioncontract c ON c.id = p.contract_id
+        WHERE p.entry_cost >= %(bets)s * p.min_size_at_entry - 0.01
+    ), spot AS MATERIALIZED (
+        SELECT u.*, b.close FROM (SELECT DISTINCT underlying_id, source, at FROM large) u
+        CROSS JOIN LATERAL (
+            SELECT close FROM positions_underlyingbar b
+            WHERE b.instrument_id = u.underlying_id AND b.source = u.source AND b.bar_at <= u.at
+            ORDER BY b.bar_at DESC LIMIT 1
+        ) b
+    )
+    SELECT l.id, l.entry_cost, l.min_size_at_entry, s.close
+    FROM large l LEFT JOIN spot s USING (underlying_id, source, at)
+    ORDER BY l.id
+"""
+
+
+def load_large(watched: Sequence[Watched]) -> Large:
+    """The large open positions of these portfolios. One statement."""
+    columns = copy_columns(
+        _READ_LARGE,
+        _LARGE,
+        {
+            "ids": [each.portfolio_id for each in watched],
+            "sources": [each.quote_source for each in watched],
+            "at": [each.at for each in watched],
+            "bets": LARGE_BETS,
+        },
+    )
+    return Large(**columns)
