@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from riskengine.views import acts, desk, records, ticket
+from riskengine.views import acts, alerts, desk, records, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
     path("desk/", desk.page, name="desk"),
     path("desk/live/", desk.live, name="desk-live"),
+    path("alerts/<int:alert_id>/acknowledge/", alerts.acknowledge, name="acknowledge"),
     path("decisions/", records.decisions, name="decisions"),
     path("decisions/<int:decision_id>/", records.decision, name="decision"),
     path("decisions/<int:decision_id>/confirm/", acts.confirm, name="confirm"),

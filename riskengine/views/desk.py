@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from positions.selectors import portfolios_for
 from riskengine.services.watch.desk import desk
+from riskengine.services.watch.feed import alert_feed
 from riskengine.views.header import clock_of, header
 
 
@@ -47,4 +48,4 @@ def _desk(user: User, now: datetime) -> dict[str, Any]:
     shown = desk(portfolios=portfolios, now=now)
     for card, portfolio in zip(shown["portfolios"], portfolios, strict=True):
         card["clock"] = clock_of(portfolio, now)
-    return header(user, now, portfolios=portfolios) | {"desk": shown}
+    return header(user, now, portfolios=portfolios) | {"desk": shown, "alerts": alert_feed(user, now=now)}

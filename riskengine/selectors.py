@@ -1,0 +1,18 @@
+"""What a person may see of alerts."""
+
+from django.db.models import QuerySet
+
+from accounts.models import User
+from positions.models import Portfolio
+from riskengine.models import Alert
+
+
+def alerts_for(user: User) -> QuerySet[Alert]:
+    """Staff see every alert, others those of their own portfolios; the installation's are for staff. Latest first."""
+    rows = Alert.objects.select_related("portfolio", "acknowledged_by").order_by("-id")
+    return rows if user.is_staff else rows.filter(portfolio__in=Portfolio.objects.visible_to(user))
+
+
+def alert_for(user: User, alert_id: int) -> Alert:
+    """One of them. Alert.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
+    return alerts_for(user).get(pk=alert_id)
