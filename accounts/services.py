@@ -44,6 +44,8 @@ RISK_MANAGER_PERMISSIONS = (
     ("positions", "earningsdate", ("view", "add", "change")),
     ("positions", "blackout", ("view", "add", "change", "delete")),
     ("positions", "tradinghalt", ("view", "add", "change")),
+    ("riskengine", "breaker", ("view", "clear")),
+    ("riskengine", "breakerevent", ("view",)),
 )
 
 
@@ -267,7 +269,7 @@ def digest_of(secret: str) -> str:
 
 def ensure_groups() -> None:
     """The group “Risk manager” with its permissions. Repeating it is harmless; members also need staff status."""
-    for app in ("accounts", "positions"):
+    for app in ("accounts", "positions", "riskengine"):
         create_permissions(apps.get_app_config(app), verbosity=0)  # on a fresh database they come after the migrations
     group, _ = Group.objects.get_or_create(name=RISK_MANAGERS)
     for app, model, actions in RISK_MANAGER_PERMISSIONS:

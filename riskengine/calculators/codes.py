@@ -106,6 +106,11 @@ CODES: tuple[Code, ...] = (
         "A person must confirm this entry: the day's loss has passed the first limit.",
         unknown="Day P&L is not known: there is no start-of-day equity or a position has no quote.",
     ),
+    Code(
+        "BREAKER_TRIPPED",
+        _G,
+        "Tripped circuit breakers: {saw}. They stay so until their own rule or a named person clears them.",
+    ),
     Code("SESSION_CLOSED", _G, "The exchange is closed at this market time."),
     Code("TOO_EARLY", _G, "{saw} min after the open; entries start {limit} min after it."),
     Code("TOO_LATE", _G, "{saw} min before the forced close; the last entry is {limit} min before it."),

@@ -66,6 +66,8 @@ class Market:
     confirmed: BoolColumn
     opening_intents: FloatColumn
     cooldown_minutes_left: FloatColumn
+    breakers_tripped: FloatColumn
+    loss_needs_confirmation: BoolColumn
     underlying_halted: BoolColumn
     event_blackout: BoolColumn
     contracts: FloatColumn
@@ -120,9 +122,16 @@ def heartbeat_fresh(case: Case) -> Verdict:
 
 @gate("NEEDS_CONFIRMATION", "Day loss before confirmation", "USD", "P-08")
 def confirmed_after_loss(case: Case) -> Verdict:
-    """L1: from half the daily limit on a person confirms each entry."""
+    """L1: from half the daily limit on a person confirms each entry, also once the loss is smaller again."""
     limit = -case.limits.confirm_entries_loss * case.account.basis
-    return case.account.day_pnl, limit, above(case.account.day_pnl, limit) | case.market.confirmed
+    small = above(case.account.day_pnl, limit) & negated(case.market.loss_needs_confirmation)
+    return case.account.day_pnl, limit, small | case.market.confirmed
+
+
+@gate("BREAKER_TRIPPED", "Tripped circuit breakers", "count", "P-06..P-08, A-03, A-04")
+def no_breaker_tripped(case: Case) -> Verdict:
+    """They stay so however the figure has moved since: by their own rule or by a person they are cleared."""
+    return case.market.breakers_tripped, 0.0, at_most(case.market.breakers_tripped, 0.0)
 
 
 @gate("THROTTLED", "Opening intents in the window", "count", "A-04")
@@ -290,7 +299,15 @@ def correlation_known(case: Case) -> Verdict:
     return case.market.correlation_known, 1.0, case.market.correlation_known
 
 
-STATE: tuple[Rule, ...] = (portfolio_active, mode_on, permitted, confirmed_after_loss, not_throttled, no_cooldown)
+STATE: tuple[Rule, ...] = (
+    portfolio_active,
+    mode_on,
+    permitted,
+    no_breaker_tripped,
+    confirmed_after_loss,
+    not_throttled,
+    no_cooldown,
+)
 CLOCK: tuple[Rule, ...] = (session_open, not_halted, no_blackout, not_too_early)
 CONTRACT: tuple[Rule, ...] = (not_adjusted, not_am_settled, expiration_in_range)
 FRESH: tuple[Rule, ...] = (quote_fresh, vix_fresh, heartbeat_fresh, has_bid, not_crossed)

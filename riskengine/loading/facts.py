@@ -60,12 +60,23 @@ class Listed(NamedTuple):
     blacked_out: bool
 
 
+class Latched(NamedTuple):
+    """A circuit breaker that is tripped, with the number and the limit of its trip; of one underlying, or of all."""
+
+    code: str
+    underlying_id: int | None
+    value: float | None
+    limit: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the portfolio itself brings to an entry: entries asked for within the throttle's window, when the last risk
-    check finished (wall time; None where none did), its record, and its last closes, the newest first."""
+    """What the portfolio itself brings to an entry: entries asked for within the throttle's window, its tripped
+    breakers, when the last risk check finished (wall time; None where none did), its record, and its last closes, the
+    newest first."""
 
     opening_intents: int
+    latched: tuple[Latched, ...]
     checked_at: datetime | None
     record: Record
     closes: tuple[Closed, ...]
@@ -192,6 +203,9 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
             SELECT (SELECT count(*) FROM positions_decision d
                     WHERE d.portfolio_id = %(portfolio)s AND d.intent = 'open' AND d.decided_at > %(since)s
                       AND NOT d.inputs ? 'confirms' AND d.id IS DISTINCT FROM %(confirming)s),
+                   (SELECT coalesce(json_agg(json_build_array(code, underlying_id, value, "limit")
+                                             ORDER BY code, underlying_id), '[]')
+                    FROM riskengine_breaker b WHERE b.portfolio_id = %(portfolio)s AND b.state = 'tripped'),
                    (SELECT finished_at FROM positions_heartbeat h
                     WHERE h.portfolio_id = %(portfolio)s AND h.scope = 'risk'),
                    count(*), count(*) FILTER (WHERE realised_pnl > 0),
@@ -201,7 +215,7 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
             """,
             {"portfolio": portfolio.pk, "since": since, "confirming": confirming.pk if confirming else None},
         )
-        opening_intents, checked_at, *record = cursor.fetchone()
+        opening_intents, latched, checked_at, *record = cursor.fetchone()
         cursor.execute(
             """
             SELECT c.underlying_id, p.closed_at, p.close_cause, p.realised_pnl
@@ -212,4 +226,4 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
             [portfolio.pk, at, RECENT_CLOSES],
         )
         closes = tuple(map(Closed._make, cursor.fetchall()))
-    return Standing(opening_intents, checked_at, Record(*record), closes)
+    return Standing(opening_intents, tuple(map(Latched._make, latched)), checked_at, Record(*record), closes)

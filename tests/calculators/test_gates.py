@@ -64,6 +64,8 @@ MARKET = {
     "confirmed": False,
     "opening_intents": 0.0,
     "cooldown_minutes_left": 0.0,
+    "breakers_tripped": 0.0,
+    "loss_needs_confirmation": False,
     "underlying_halted": False,
     "event_blackout": False,
     "contracts": 48.0,
@@ -113,6 +115,7 @@ EDGES_BOTH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "NOT_PERMITTED": ({"permitted": True}, {"permitted": False}),
     "NEEDS_CONFIRMATION": ({"day_pnl": -2999.99}, {"day_pnl": -3000.0}),
     "THROTTLED": ({"opening_intents": 4.0}, {"opening_intents": 5.0}),
+    "BREAKER_TRIPPED": ({"breakers_tripped": 0.0}, {"breakers_tripped": 1.0}),
     "COOLDOWN": ({"cooldown_minutes_left": 0.0}, {"cooldown_minutes_left": 0.01}),
     "UNDERLYING_HALTED": ({"underlying_halted": False}, {"underlying_halted": True}),
     "EVENT_BLACKOUT": ({"event_blackout": False}, {"event_blackout": True}),
@@ -220,7 +223,7 @@ UNKNOWN_0DTE = {
     "gamma_after", "minutes_since_open", "minutes_to_forced_close", "expiration_days", "bid", "ask", "tick",
     "quote_age_seconds", "quote_max_age_seconds", "vix_age_seconds", "vix_max_age_seconds", "heartbeat_age_seconds",
     "volume", "open_interest", "multiplier_per_contract", "stop", "first_target_fraction", "exposure", "exposure_limit",
-    "opening_intents", "cooldown_minutes_left", "contracts", "dollars",
+    "opening_intents", "cooldown_minutes_left", "breakers_tripped", "contracts", "dollars",
 }  # fmt: skip
 
 

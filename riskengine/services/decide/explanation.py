@@ -8,9 +8,11 @@ import numpy as np
 from accounts.defaults import MAG7_7DTE, PARAMETERS, SMART_0DTE
 from riskengine.calculators import codes, stops, take_profit, trace, wording
 from riskengine.calculators.columns import FloatColumn
+from riskengine.models import BreakerCode
 from riskengine.services.decide import cautions, costs, inputs
-from riskengine.services.decide.judge import UNUSABLE_QUOTE, Judged
+from riskengine.services.decide.judge import UNUSABLE_QUOTE, Judged, latched_of
 from riskengine.services.decide.request import SizeRequest
+from riskengine.services.watch.breaker_words import UNITS
 
 SYSTEM_LABELS = {SMART_0DTE: "Smart-0DTE", MAG7_7DTE: "Mag7-7DTE"}
 BINDING_LABELS = {
@@ -135,6 +137,8 @@ def refusal_sentence(judged: Judged, i: int, code: str, explained: dict[str, Any
         return judged.reservation.sentence(i)
     if code == "INVALID_INPUT":
         return judged.sizing.checked.sentence(i) or ""
+    if code == "BREAKER_TRIPPED":
+        return _latched(judged, i)
     for verdict in (*explained["blocks"], *explained["gates"]):
         if verdict["rule"] == code and not verdict["passed"]:
             return str(verdict["sentence"])
@@ -142,6 +146,17 @@ def refusal_sentence(judged: Judged, i: int, code: str, explained: dict[str, Any
         if rule.code == code:
             return trace.sentence(code, rule.unit, *trace.plain([saw, limit], i))
     return codes.CODES[codes.INDEX[code]].sentence
+
+
+def _latched(judged: Judged, i: int) -> str:
+    """Which breakers are tripped, each with the number and the limit of its trip."""
+    found = latched_of(judged.situation, judged.candidates.quotes.rows[i].underlying_id)
+    named = [
+        f"{BreakerCode(each.code).label} ({wording.show(each.value, UNITS[each.code])}; "
+        f"limit {wording.show(each.limit, UNITS[each.code])})"
+        for each in found
+    ]
+    return f"Tripped: {', '.join(named)}. It stays so until its own rule or a named person clears it."
 
 
 def _sentence(contracts: int, price: float | None, dollars: float, equity: float, explained: dict[str, Any]) -> str:

@@ -16,8 +16,11 @@ from riskengine.calculators.columns import BoolColumn, FloatColumn, Steps, above
 from riskengine.calculators.rules import CodeColumn, Verdicts
 from riskengine.calculators.sizing import Sizing
 from riskengine.loading.candidates import Candidates, Situation
+from riskengine.loading.facts import Latched
 from riskengine.services.decide.reservation import Placing, Reservation, reserve
 
+CONFIRMS = "loss_l1"  # this breaker refuses nothing that a person confirms
+STALE = ("stale_quote", "stale_vix")
 # A quote that fails one of these is no price to size on; what fails another gate is sized and refused.
 UNUSABLE_QUOTE = ("EXPIRED", "STALE_QUOTE", "NO_BID", "CROSSED_QUOTE")
 
@@ -161,6 +164,16 @@ def _vix(situation: Situation) -> float:
     return float(situation.vix.level) if situation.vix else np.nan
 
 
+def latched_of(situation: Situation, underlying_id: int) -> list[Latched]:
+    """The tripped breakers that refuse an entry in this underlying. What confirms entries has a gate of its own, and so
+    has data that is stale: it is looked at anew here."""
+    return [
+        each
+        for each in situation.standing.latched
+        if each.code != CONFIRMS and each.code not in STALE and each.underlying_id in (None, underlying_id)
+    ]
+
+
 def _other_symbols(situation: Situation, underlying_id: int) -> int:
     return sum(each != underlying_id for each in situation.account.committed.underlyings())
 
@@ -229,6 +242,8 @@ def _market(
         confirmed=flag(asked.confirmed),
         opening_intents=each(float(situation.opening_intents)),
         cooldown_minutes_left=candidates.cooldown_minutes_left,
+        breakers_tripped=np.array([float(len(latched_of(situation, row.underlying_id))) for row in quotes.rows]),
+        loss_needs_confirmation=flag(any(each.code == CONFIRMS for each in situation.standing.latched)),
         underlying_halted=candidates.underlying_halted,
         event_blackout=candidates.event_blackout,
         session_open=flag(situation.is_open),

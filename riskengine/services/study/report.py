@@ -12,6 +12,7 @@ import numpy as np
 
 from positions.market.calendar import new_york
 from positions.models import Fill, Order, PartialProfitTaking, Portfolio, PortfolioStateChange, Position, PositionEvent
+from riskengine.models import BreakerEvent
 from riskengine.services.study.equity import EquityCurve
 from riskengine.services.study.recording import Recording
 
@@ -202,8 +203,22 @@ def _stops(portfolio: Portfolio) -> list[dict[str, Any]]:
 
 
 def _breakers(portfolio: Portfolio) -> list[dict[str, Any]]:
+    """Warnings, trips and clearings, and what they did to the trading state; by time, a trip before what it did."""
+    events = BreakerEvent.objects.filter(portfolio=portfolio).order_by("happened_at", "id")
+    said = [
+        {
+            "at": clock(row.happened_at),
+            "code": row.code,
+            "state": row.kind,
+            "by": row.actor_name,
+            "reason": row.reason,
+            "value": fraction(row.value),
+            "limit": fraction(row.limit),
+        }
+        for row in events
+    ]
     rows = PortfolioStateChange.objects.filter(portfolio=portfolio).exclude(cause="created")
-    return [
+    done = [
         {
             "at": clock(row.changed_at),
             "cause": row.cause,
@@ -215,6 +230,7 @@ def _breakers(portfolio: Portfolio) -> list[dict[str, Any]]:
         }
         for row in rows.order_by("changed_at", "id")
     ]
+    return sorted([*said, *done], key=lambda row: str(row["at"]))  # as it is read, one day and one offset
 
 
 def _equity(curve: EquityCurve, opening: Decimal) -> list[dict[str, Any]]:

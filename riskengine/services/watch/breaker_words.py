@@ -89,8 +89,8 @@ def cleared(code: str, watched: Watched, value: float, limit: float) -> str:
 def alert(code: str, watched: Watched, value: float, limit: float) -> str:
     label = BreakerCode(code).label
     return (
-        f"{label}: the day's loss of {_shown(value, 'USD')} is near the limit of {_shown(limit, 'USD')}. "
-        "Reduce before it trips."
+        f"{label}: the day's loss of {_shown(value, 'USD')} is {wording.percent(value / limit, 0)} of the limit of "
+        f"{_shown(limit, 'USD')}. Reduce before it trips."
     )
 
 

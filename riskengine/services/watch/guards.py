@@ -13,7 +13,17 @@ import numpy as np
 from positions.models import CheckScope
 from riskengine.calculators.columns import IntColumn
 from riskengine.calculators.limits import Limits
-from riskengine.loading.breakers import CODES, LOSS, PLACE, Memory, limits_in_columns, load_facts, load_memory
+from riskengine.loading.breakers import (
+    CODES,
+    LOSS,
+    PLACE,
+    ByUnderlying,
+    Memory,
+    UnderlyingKey,
+    limits_in_columns,
+    load_facts,
+    load_memory,
+)
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched
 from riskengine.services.watch import acting, breakers
@@ -75,6 +85,31 @@ def _places(judgement: Judgement, watched: Sequence[Watched], scope: str) -> Int
     return np.unique(book.place[expiring])
 
 
+def is_breached(
+    code: str, judgement: Judgement, watched: Sequence[Watched], limits: Mapping[int, Limits], *, scope: str
+) -> bool:
+    """Whether the one portfolio that is watched stands at the limit of a loss breaker or of the volatility index now;
+    so it does where that cannot be judged."""
+    places = _places(judgement, watched, scope)
+    look, _ = _look(judgement, watched, limits, places, CODES)
+    return breakers.still_breached(code, look, load_facts(watched, look.limits, look.memory))
+
+
+def _look(
+    judgement: Judgement,
+    watched: Sequence[Watched],
+    limits: Mapping[int, Limits],
+    places: IntColumn,
+    codes: Sequence[str],
+) -> tuple[breakers.Look, dict[UnderlyingKey, ByUnderlying]]:
+    memory, by_underlying = load_memory(watched, places, codes)
+    revisions = np.full(len(watched), watched[int(places[0])].revision, np.int64)
+    revisions[places] = [watched[place].revision for place in places.tolist()]
+    in_force = limits_in_columns(limits_by_revision(np.unique(revisions).tolist()), revisions)
+    worth = value(judgement, watched, in_force, limits, memory.cash)
+    return breakers.Look.of(watched, in_force, memory, worth), by_underlying
+
+
 def _judge(
     judgement: Judgement,
     watched: Sequence[Watched],
@@ -84,15 +119,10 @@ def _judge(
     now: datetime,
 ) -> tuple[list[Event], Memory]:
     everything = scope == CheckScope.RISK
-    memory, by_underlying = load_memory(watched, places, CODES if everything else LOSS)
-    revisions = np.full(len(watched), watched[int(places[0])].revision, np.int64)
-    revisions[places] = [watched[place].revision for place in places.tolist()]
-    in_force = limits_in_columns(limits_by_revision(np.unique(revisions).tolist()), revisions)
-    worth = value(judgement, watched, in_force, limits, memory.cash)
-    look = breakers.Look.of(watched, in_force, memory, worth)
+    look, by_underlying = _look(judgement, watched, limits, places, CODES if everything else LOSS)
     changes = list(breakers.judge_losses(look))
     if everything:
-        facts = load_facts(watched, in_force, memory)
+        facts = load_facts(watched, look.limits, look.memory)
         changes += [
             *breakers.judge_drawdowns(look, facts),
             *breakers.judge_vix(look, facts),
@@ -101,7 +131,7 @@ def _judge(
             *breakers.judge_counts(look, facts),
             *breakers.judge_data(look, judgement, facts, limits),
         ]
-    return latch(changes, watched, now=now), memory
+    return latch(changes, watched, now=now), look.memory
 
 
 def _tripped(
