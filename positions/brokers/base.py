@@ -6,7 +6,7 @@ USD a share, fees USD; times are the portfolio's market time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Protocol
@@ -68,6 +68,15 @@ class Execution:
     quote_ask: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Contracts of one option that the account holds at the broker."""
+
+    contract_id: int
+    expires_on: date
+    quantity: int
+
+
 class Broker(Protocol):
     """Every call answers for each order asked, in the order asked, or raises BrokerUnavailable."""
 
@@ -85,4 +94,8 @@ class Broker(Protocol):
 
     def executions(self, portfolio: Portfolio, after: datetime) -> list[Execution]:
         """Everything executed at or after `after`, the oldest first. It may repeat what was told before."""
+        ...
+
+    def holdings(self, portfolio: Portfolio, on: date) -> list[Holding]:
+        """What the account holds on a New York date, by contract; nothing that expired before it."""
         ...

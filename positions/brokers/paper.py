@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import connection, transaction
 
-from positions.brokers.base import Acknowledgement, Answer, Execution, Instruction
+from positions.brokers.base import Acknowledgement, Answer, Execution, Holding, Instruction
 from positions.brokers.quotes import CLOCK_SKEW, Freshness
 from positions.market.calendar import new_york_date
 from positions.market.contracts import TICK_TABLES
@@ -107,6 +107,27 @@ _EXECUTIONS = """
     ORDER BY e.executed_at, e.id
 """
 
+# What was executed before a split is held in the contracts that the split's event tells.
+_HOLDINGS = """
+    SELECT coalesce(s.contract_id, p.contract_id) AS contract, c.expiration_on,
+           sum(CASE p.side WHEN 'buy' THEN e.quantity ELSE -e.quantity END * coalesce(s.times, 1)) AS held
+    FROM positions_paperexecution e
+    JOIN positions_paperorder p ON p.id = e.order_id
+    JOIN positions_optioncontract c ON c.id = p.contract_id
+    LEFT JOIN LATERAL (
+        SELECT h.contract_id,
+               CASE WHEN (v.detail ->> 'new_shares')::int %% (v.detail ->> 'old_shares')::int = 0
+                    THEN (v.detail ->> 'new_shares')::int / (v.detail ->> 'old_shares')::int ELSE 1 END AS times
+        FROM positions_positionevent v JOIN positions_position h ON h.id = v.position_id
+        WHERE h.portfolio_id = %(portfolio)s AND v.kind = 'split' AND v.before ->> 'contract' = c.occ_symbol
+        ORDER BY v.id LIMIT 1
+    ) s ON true
+    WHERE p.portfolio_id = %(portfolio)s AND c.expiration_on >= %(on)s
+    GROUP BY contract, c.expiration_on
+    HAVING sum(CASE p.side WHEN 'buy' THEN e.quantity ELSE -e.quantity END * coalesce(s.times, 1)) <> 0
+    ORDER BY contract
+"""
+
 
 class PaperBroker:
     """Orders and executions of the paper accounts. It answers at once and never fails."""
@@ -134,6 +155,11 @@ class PaperBroker:
         with connection.cursor() as cursor:
             cursor.execute(_EXECUTIONS, {"after": after, "portfolio": portfolio.pk})
             return [Execution(*row) for row in cursor.fetchall()]
+
+    def holdings(self, portfolio: Portfolio, on: date) -> list[Holding]:
+        with connection.cursor() as cursor:
+            cursor.execute(_HOLDINGS, {"portfolio": portfolio.pk, "on": on})
+            return [Holding(contract, expires_on, int(held)) for contract, expires_on, held in cursor.fetchall()]
 
 
 def _answers(statement: str, keys: Sequence[str], **parameters: object) -> list[Acknowledgement]:

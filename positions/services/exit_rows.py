@@ -19,7 +19,8 @@ Placed = tuple[Order, list[tuple[int, int, int]]]
 
 @dataclass(slots=True)
 class Held:
-    """A position as its exits are placed against it. `promised` is what live intents may still sell of it."""
+    """A position as its exits are placed against it. `quantity_open` is at most what the broker last confirmed where
+    the two differ (A-02); `promised` is what live intents may still sell of it."""
 
     position_id: int
     portfolio_id: int
@@ -45,7 +46,8 @@ def held(position_ids: Sequence[int]) -> dict[int, Held]:
     """Those of the positions that are open, by id."""
     rows = _rows(
         """
-        SELECT p.id, p.portfolio_id, f.slug, p.contract_id, c.tick_class, p.quantity_open
+        SELECT p.id, p.portfolio_id, f.slug, p.contract_id, c.tick_class,
+               least(p.quantity_open, p.broker_quantity)
         FROM positions_position p
         JOIN positions_portfolio f ON f.id = p.portfolio_id
         JOIN positions_optioncontract c ON c.id = p.contract_id

@@ -199,6 +199,10 @@ def update_positions(positions: Sequence[Position]) -> None:
     if not positions:
         return
     changes = ", ".join(f"{name} = w.{name}" for name in POSITION_COLUMNS)
+    # What the broker confirmed moves with what is bought and sold since (NULL where the two agree).
+    changes += (
+        ", broker_quantity = greatest(p.broker_quantity + (w.quantity_open - p.quantity_open), 0 * p.broker_quantity)"
+    )
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in POSITION_COLUMNS.items())
     names = ", ".join(POSITION_COLUMNS)
     parameters: dict[str, list[Any]] = {name: [getattr(p, name) for p in positions] for name in POSITION_COLUMNS}

@@ -193,7 +193,7 @@ def _note_live(held: Mapping[int, Held], live: Iterable[LiveIntent]) -> None:
 def _planned(intent: ExitIntent, position: Held, free: dict[int, int]) -> tuple[int, list[tuple[int, int, int]]] | None:
     """Contracts to sell, and of which slices (id, number, contracts); None when there is nothing to place. What is
     promised is never promised again: the highest slices give way."""
-    if position.whole_close:
+    if position.whole_close or position.quantity_open == 0:  # the broker may hold none of what is open here
         return None
     if intent.intent in WHOLE_POSITION:
         position.whole_close = True

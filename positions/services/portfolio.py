@@ -12,6 +12,7 @@ from accounts.models import RiskProfile, User
 from positions.market.calendar import new_york_date
 from positions.market.clock import LIVE, market_now
 from positions.models import (
+    Broker,
     CashKind,
     CashMovement,
     ClockKind,
@@ -76,6 +77,7 @@ def create_portfolio(
         is_demo=is_demo,
         cash=cash,
         settled_cash=cash,
+        reconciled_at=now if broker == Broker.PAPER else None,  # the paper account is as new as this one
         created_at=now,
     )
     portfolio.full_clean()

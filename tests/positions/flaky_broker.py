@@ -1,9 +1,9 @@
 """A broker between us and the paper broker that loses answers, rejects, repeats itself and dies, as it is told."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
-from positions.brokers.base import Acknowledgement, Answer, BrokerUnavailable, Execution, Instruction
+from positions.brokers.base import Acknowledgement, Answer, BrokerUnavailable, Execution, Holding, Instruction
 from positions.brokers.paper import PaperBroker
 from positions.models import Portfolio
 
@@ -25,6 +25,7 @@ class FlakyBroker:
         self.repeats = False  # executions are told twice
         self.rejected: set[str] = set()
         self.submitted: list[str] = []
+        self.by_hand: dict[int, int] = {}  # contracts traded by contract, past us
 
     def mend(self) -> None:
         self.on_submit = self.on_cancel = FINE
@@ -60,6 +61,14 @@ class FlakyBroker:
             raise BrokerUnavailable("no answer")
         found = self.paper.executions(portfolio, after)
         return found + found[::-1] if self.repeats else found
+
+    def holdings(self, portfolio: Portfolio, on: date) -> list[Holding]:
+        if self.silent:
+            raise BrokerUnavailable("no answer")
+        return [
+            Holding(each.contract_id, each.expires_on, each.quantity + self.by_hand.get(each.contract_id, 0))
+            for each in self.paper.holdings(portfolio, on)
+        ]
 
     def _after(self, what: str, answers: list[Acknowledgement]) -> list[Acknowledgement]:
         if what == LOST_AFTER:

@@ -15,6 +15,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import OperationalError, connection
 
 from betsizing.embedded.supervisor import Child, Supervisor, say
+from positions.services.reconciliation import await_reconciliation
 
 MIGRATION_LOCK = 0x626574  # any number of our own: several `up` on one database migrate one after another
 QUEUES = ("exit", "orders", "risk", "work")  # each its own worker: a slow task of one never delays another
@@ -64,6 +65,7 @@ def prepare_database() -> None:
         cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
         try:
             call_command("migrate", verbosity=0, interactive=False)
+            await_reconciliation()
             if get_user_model().objects.exists():
                 call_command("restart_recordings")
             else:

@@ -2,12 +2,16 @@
 
 from datetime import datetime
 
+from positions.services.reconciliation import reconcile_waiting
 from positions.services.working import Worked, work_orders
 from riskengine.services.decide.plan import exit_plan
 from riskengine.services.watch.alone import alone
 
 
 def run_orders(*, now: datetime) -> Worked | None:
-    """One pass at wall time `now`; None when another is running."""
+    """One pass at wall time `now`, after what waits for its broker since a restart (A-02); None when another runs."""
     with alone("orders") as mine:
-        return work_orders(now=now, plan=exit_plan) if mine else None
+        if not mine:
+            return None
+        reconcile_waiting(now=now, plan=exit_plan)
+        return work_orders(now=now, plan=exit_plan)
