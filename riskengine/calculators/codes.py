@@ -101,6 +101,11 @@ CODES: tuple[Code, ...] = (
     Code("NOT_ACTIVE", _G, "The portfolio is not ACTIVE: openings are refused until it is."),
     Code("MODE_OFF", _G, "The portfolio's mode is off: nothing is placed."),
     Code(
+        "NOT_RECONCILED",
+        _G,
+        "Since the restart the books were not found to agree with the broker's. Entries wait; compare the positions.",
+    ),
+    Code(
         "NEEDS_CONFIRMATION",
         _G,
         "A person must confirm this entry: the day's loss has passed the first limit.",

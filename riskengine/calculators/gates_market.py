@@ -36,6 +36,7 @@ class Market:
 
     active: BoolColumn
     mode_on: BoolColumn
+    reconciled: BoolColumn
     permitted: BoolColumn
     session_open: BoolColumn
     minutes_since_open: FloatColumn
@@ -90,6 +91,11 @@ def portfolio_active(case: Case) -> Verdict:
 @gate("MODE_OFF", "Mode", YES_NO, "P-27")
 def mode_on(case: Case) -> Verdict:
     return case.market.mode_on, 1.0, case.market.mode_on
+
+
+@gate("NOT_RECONCILED", "Reconciled with the broker", YES_NO, "A-02, A-08")
+def reconciled(case: Case) -> Verdict:
+    return case.market.reconciled, 1.0, case.market.reconciled
 
 
 @gate("NOT_PERMITTED", "Permission", YES_NO, "A-16")
@@ -302,6 +308,7 @@ def correlation_known(case: Case) -> Verdict:
 STATE: tuple[Rule, ...] = (
     portfolio_active,
     mode_on,
+    reconciled,
     permitted,
     no_breaker_tripped,
     confirmed_after_loss,

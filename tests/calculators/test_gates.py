@@ -65,6 +65,7 @@ MARKET = {
     "opening_intents": 0.0,
     "cooldown_minutes_left": 0.0,
     "breakers_tripped": 0.0,
+    "reconciled": True,
     "loss_needs_confirmation": False,
     "underlying_halted": False,
     "event_blackout": False,
@@ -125,6 +126,7 @@ EDGES_BOTH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "AM_SETTLED": ({"am_settled": False}, {"am_settled": True}),
     "STALE_QUOTE": ({"quote_age_seconds": 5.0}, {"quote_age_seconds": 5.01}),
     "STALE_VIX": ({"vix_age_seconds": 120.0}, {"vix_age_seconds": 120.1}),
+    "NOT_RECONCILED": ({"reconciled": True}, {"reconciled": False}),
     "HEARTBEAT_STALE": ({"heartbeat_age_seconds": 90.0}, {"heartbeat_age_seconds": 90.1}),
     "SPREAD_TOO_WIDE": (
         {"bid": 1.90, "ask": 2.10, "stop": 1.0, "first_target_fraction": 0.2},
@@ -288,6 +290,11 @@ def test_a_preview_waits_for_no_heartbeat_but_placing_does() -> None:
     late = {"heartbeat_age_seconds": 1000.0}
     assert failed(judged("smart-0dte", late, limits_0dte(), placing=False)) == [[]]
     assert failed(judged("smart-0dte", late, limits_0dte(), placing=True)) == [["HEARTBEAT_STALE"]]
+
+
+def test_a_preview_waits_for_no_reconciliation_but_placing_does() -> None:
+    assert failed(judged("smart-0dte", {"reconciled": False}, limits_0dte(), placing=False)) == [[]]
+    assert failed(judged("smart-0dte", {"reconciled": False}, limits_0dte(), placing=True)) == [["NOT_RECONCILED"]]
 
 
 def test_rows_refused_for_their_input_are_not_judged() -> None:

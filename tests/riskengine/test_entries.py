@@ -19,6 +19,7 @@ from positions.models import (
     Position,
 )
 from positions.services.portfolio import ClockSetting
+from positions.services.reconciliation import await_reconciliation, reconcile_waiting
 from positions.services.working import work_orders
 from riskengine.services.decide.entries import IdempotencyConflict, NothingToConfirm
 from riskengine.services.decide.plan import exit_plan
@@ -523,3 +524,12 @@ def test_what_is_placed_is_bought_within_its_worst_price_and_held_by_its_plan(be
     assert reserved(bet.portfolio) == 0
     bet.portfolio.refresh_from_db()
     assert bet.portfolio.cash == 60_000 - position.entry_cost - position.fees
+
+
+def test_until_the_books_are_reconciled_with_the_broker_entries_wait(bet: Bet) -> None:
+    await_reconciliation()
+    bet.portfolio.refresh_from_db()
+    assert bet.preview()["answer"]["approved"]
+    assert refused(enter(bet)) == "NOT_RECONCILED"
+    reconcile_waiting(now=bet.wall(), plan=exit_plan)
+    assert enter(bet).decision.approved

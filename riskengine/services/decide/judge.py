@@ -238,6 +238,7 @@ def _market(
     return gates.Market(
         active=flag(portfolio.state == State.ACTIVE),
         mode_on=flag(portfolio.mode != Mode.OFF),
+        reconciled=flag(portfolio.reconciled_at is not None),
         permitted=flag(asked.permitted),
         confirmed=flag(asked.confirmed),
         opening_intents=each(float(situation.opening_intents)),
