@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from riskengine.calculators.columns import FloatColumn, IntColumn
 from riskengine.calculators.large import LARGE_BETS
@@ -23,36 +24,41 @@ _LARGE = Fields({"position": BIGINT, "cost": MICROS, "minimum": MICROS, "spot": 
 
 # From a cent under the threshold on, which the calculator draws. A price is looked up once, however many hold it.
 _READ_LARGE = """
-    WITH w AS MATERIALIZED (
-        SELECT * FROM unnest(%(ids)s::bigint[], %(sources)s::text[], %(at)s::timestamptz[]) AS w(id, source, at)
-    ), large AS MATERIALIZED (
-        SELECT p.id, p.entry_cost, p.min_size_at_entry, c.underlying_id, w.source, w.at
-        FROM w JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
+    WITH large AS MATERIALIZED (
+        SELECT p.id, p.entry_cost, p.min_size_at_entry, c.underlying_id, w.market
+        FROM unnest(%(ids)s::bigint[], %(markets)s::int[]) AS w(id, market)
+        JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
         JOIN positions_optioncontract c ON c.id = p.contract_id
         WHERE p.entry_cost >= %(bets)s * p.min_size_at_entry - 0.01
     ), spot AS MATERIALIZED (
-        SELECT u.*, b.close FROM (SELECT DISTINCT underlying_id, source, at FROM large) u
+        SELECT u.underlying_id, u.market, b.close
+        FROM (SELECT DISTINCT underlying_id, market FROM large) u
+        JOIN unnest(%(sources)s::text[], %(at)s::timestamptz[]) WITH ORDINALITY AS m(source, at, market)
+          ON m.market = u.market
         CROSS JOIN LATERAL (
             SELECT close FROM positions_underlyingbar b
-            WHERE b.instrument_id = u.underlying_id AND b.source = u.source AND b.bar_at <= u.at
+            WHERE b.instrument_id = u.underlying_id AND b.source = m.source AND b.bar_at <= m.at
             ORDER BY b.bar_at DESC LIMIT 1
         ) b
     )
     SELECT l.id, l.entry_cost, l.min_size_at_entry, s.close
-    FROM large l LEFT JOIN spot s USING (underlying_id, source, at)
+    FROM large l LEFT JOIN spot s USING (underlying_id, market)
     ORDER BY l.id
 """
 
 
 def load_large(watched: Sequence[Watched]) -> Large:
     """The large open positions of these portfolios. One statement."""
+    markets: dict[tuple[str, datetime], int] = {}
+    market = [markets.setdefault((each.quote_source, each.at), len(markets) + 1) for each in watched]
     columns = copy_columns(
         _READ_LARGE,
         _LARGE,
         {
             "ids": [each.portfolio_id for each in watched],
-            "sources": [each.quote_source for each in watched],
-            "at": [each.at for each in watched],
+            "markets": market,
+            "sources": [source for source, _ in markets],
+            "at": [at for _, at in markets],
             "bets": LARGE_BETS,
         },
     )
