@@ -22,8 +22,9 @@ from riskengine.calculators.breakers import MICROSECONDS, SECONDS_PER_MINUTE, Co
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above
 from riskengine.calculators.limits import Limits
 from riskengine.loading.book import microseconds
-from riskengine.loading.breakers import LOSS, NEW, PLACE, ByUnderlying, Facts, Memory, UnderlyingKey, day_number
+from riskengine.loading.breakers import LOSS, NEW, PLACE, ByUnderlying, Memory, UnderlyingKey, day_number
 from riskengine.loading.copying import NEVER
+from riskengine.loading.counted import Facts
 from riskengine.loading.watched import Watched
 from riskengine.services.watch import breaker_words as words
 from riskengine.services.watch.judgement import Judgement, groups, oldest_usable

@@ -21,9 +21,9 @@ from riskengine.loading.breakers import (
     Memory,
     UnderlyingKey,
     limits_in_columns,
-    load_facts,
     load_memory,
 )
+from riskengine.loading.counted import load_facts
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched
 from riskengine.services.watch import acting, breakers

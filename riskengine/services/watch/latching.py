@@ -36,6 +36,7 @@ READS: dict[str, tuple[str, ...]] = {
     "stale_vix": ("vix_max_age_seconds",),
 }
 
+# The numbers of a trip stay while it stands and after it: 'clear' comes before 'tripped'.
 _LATCH = """
     WITH w AS (
         SELECT * FROM unnest(
@@ -50,16 +51,16 @@ _LATCH = """
         INSERT INTO riskengine_breaker AS b (
             portfolio_id, code, underlying_id, state, session_on, tripped_at, value, "limit", clears_at, calm_since,
             streak_count, streak_first_at, streak_last_at, alerted_on, cleared_by_name, cleared_reason, version)
-        SELECT portfolio_id, code, underlying_id, state, session_on, CASE WHEN kind = 'tripped' THEN at END,
-               CASE WHEN kind = 'tripped' THEN value END, CASE WHEN kind = 'tripped' THEN "limit" END,
+        SELECT portfolio_id, code, underlying_id, state, session_on, CASE WHEN state = 'tripped' THEN at END,
+               CASE WHEN state = 'tripped' THEN value END, CASE WHEN state = 'tripped' THEN "limit" END,
                clears_at, calm_since, count, first_at, last_at, alerted_on, '', '', version + 1
         FROM w ORDER BY portfolio_id, code, underlying_id
         ON CONFLICT (portfolio_id, code, underlying_id) DO UPDATE SET
             state = excluded.state,
             session_on = excluded.session_on,
-            tripped_at = coalesce(excluded.tripped_at, b.tripped_at),
-            value = CASE WHEN excluded.tripped_at IS NULL THEN b.value ELSE excluded.value END,
-            "limit" = CASE WHEN excluded.tripped_at IS NULL THEN b."limit" ELSE excluded."limit" END,
+            tripped_at = CASE WHEN b.state < excluded.state THEN excluded.tripped_at ELSE b.tripped_at END,
+            value = CASE WHEN b.state < excluded.state THEN excluded.value ELSE b.value END,
+            "limit" = CASE WHEN b.state < excluded.state THEN excluded."limit" ELSE b."limit" END,
             clears_at = excluded.clears_at,
             calm_since = excluded.calm_since,
             streak_count = excluded.streak_count,

@@ -3,11 +3,14 @@
 L1 stands at a bid of 170.00 ($3,000), L2 at 140.00 ($6,000), L3 at 80.00 ($12,000); 1.5 times that is 155, 110 and 20.
 """
 
-from datetime import datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 
-from positions.models import OptionQuote, Portfolio, Position
+from positions.market.calendar import new_york_instant
+from positions.models import ClockKind, OptionQuote, Portfolio, Position
+from positions.services.portfolio import ClockSetting
 from riskengine.models import Breaker, BreakerEvent
+from tests.riskengine import market
 from tests.riskengine.watch.desk import Desk, zero
 
 AT_LIMIT = {"loss_l1": "170.0000", "loss_l2": "140.0000", "loss_l3": "80.0000"}
@@ -45,6 +48,7 @@ def state(code: str, portfolio: Portfolio | None = None) -> str:
 
 
 def tripped() -> set[str]:
+    """The codes of tripped breakers."""
     return set(Breaker.objects.filter(state="tripped").values_list("code", flat=True))
 
 
@@ -67,4 +71,14 @@ def sell(position: Position, proceeds: str, at: datetime, cause: str = "stop") -
         exit_proceeds=money,
         realised_pnl=money - position.entry_cost,
         version=position.version + 10,
+    )
+
+
+def recorded(day: date) -> ClockSetting:
+    """The clock of the test recordings of a day."""
+    return ClockSetting(
+        kind=str(ClockKind.RECORDED),
+        market_started_at=new_york_instant(day, market.STARTS),
+        market_ends_at=new_york_instant(day, time(23)),
+        label=f"recorded market of {day}",
     )

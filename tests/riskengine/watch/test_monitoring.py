@@ -38,7 +38,7 @@ def statements() -> Iterator[list[str]]:
         return plain(query, *rest)
 
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(ordinary):
-        for door in ("book", "breakers"):
+        for door in ("book", "breakers", "counted"):
             patch.setattr(f"riskengine.loading.{door}.copy_columns", copied)
         yield sent
 
