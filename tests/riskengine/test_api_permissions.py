@@ -1,0 +1,218 @@
+"""Who may do what over the API: every endpoint, every kind of caller, on the caller's own portfolio and another's.
+
+The table is compared with the schema: an endpoint that is not in it fails here. An answer that lets the caller in may
+still refuse what was asked (400, 404 for a thing in the body or path, 409, 422); 401 and 403 and, on another's
+portfolio, 404 are what keeps a caller out.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import ApiToken, Scope, User
+from accounts.services import RISK_MANAGERS, ensure_groups, issue_token, revoke_token
+from positions.models import Order
+from riskengine.models import Alert, Breaker, BreakerCode, BreakerState
+from tests import factories
+from tests.riskengine import market
+from tests.riskengine.entering import checked, enter
+from tests.riskengine.market import Bet
+
+pytestmark = pytest.mark.django_db
+
+OWN, STAFF, LIST, FEED = "its owner and staff", "staff who may", "everybody, each their own", "who may push"
+P = "/api/v1/portfolios/{slug}"
+# operation -> (the scope a token needs, who is let in)
+MATRIX: dict[str, tuple[Scope, str]] = {
+    "get /api/v1/alerts/": (Scope.READ, LIST),
+    "get /api/v1/alerts/{alert_id}/": (Scope.READ, OWN),
+    "post /api/v1/alerts/{alert_id}/acknowledge/": (Scope.TRADE, OWN),
+    "post /api/v1/kill/": (Scope.RISK, LIST),
+    "get /api/v1/portfolios/": (Scope.READ, LIST),
+    f"get {P}/": (Scope.READ, OWN),
+    f"get {P}/breakers/": (Scope.READ, OWN),
+    f"post {P}/breakers/{{breaker_id}}/clear/": (Scope.RISK, STAFF),
+    f"get {P}/breakers/events/": (Scope.READ, OWN),
+    f"get {P}/contracts/": (Scope.READ, OWN),
+    f"get {P}/decisions/": (Scope.READ, OWN),
+    f"get {P}/decisions/{{decision_id}}/": (Scope.READ, OWN),
+    f"post {P}/entries/": (Scope.TRADE, OWN),
+    f"post {P}/entries/{{decision_id}}/confirm/": (Scope.TRADE, OWN),
+    f"post {P}/kill/": (Scope.RISK, OWN),
+    f"get {P}/orders/": (Scope.READ, OWN),
+    f"post {P}/orders/{{order_id}}/cancel/": (Scope.TRADE, OWN),
+    f"get {P}/positions/": (Scope.READ, OWN),
+    f"get {P}/positions/{{position_id}}/": (Scope.READ, OWN),
+    f"post {P}/positions/{{position_id}}/close/": (Scope.TRADE, OWN),
+    f"post {P}/reactivate/": (Scope.RISK, STAFF),
+    f"post {P}/sizing/preview/": (Scope.READ, OWN),
+    "post /api/v1/quotes/": (Scope.FEED, FEED),
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "entries/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
+    "preview/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
+    "clear/": {"reason": "Looked at."},
+    "kill/": {"reason": "A drill."},
+    "reactivate/": {"reason": "Looked at."},
+    "quotes/": {"source": "fed", "quotes": []},
+}
+
+
+@dataclass(slots=True)
+class World:
+    bet: Bet
+    paths: dict[str, Any]
+
+    def send(self, operation: str, client: Client, **headers: str) -> int:
+        method, path = operation.split(" ", 1)
+        address = path.format(**self.paths)
+        if method == "get":
+            return client.get(address, headers=headers).status_code
+        body = next((body for end, body in BODIES.items() if path.endswith(end)), {})
+        return client.post(address, json.dumps(body), content_type="application/json", headers=headers).status_code
+
+
+@pytest.fixture
+def world() -> World:
+    ensure_groups()
+    bet = checked(market.zero_dte(owner=factories.user("owner")))
+    made = enter(bet)
+    position = bet.hold(bet.contract, 2, "44.00")
+    breaker = Breaker.objects.create(
+        portfolio=bet.portfolio, code=BreakerCode.VIX, state=BreakerState.CLEAR, session_on=market.MONDAY
+    )
+    alert = Alert.objects.create(
+        portfolio=bet.portfolio,
+        code="drill",
+        severity="info",
+        key="drill",
+        title="A drill",
+        happened="Nothing.",
+        to_do="Nothing.",
+        raised_at=bet.wall(),
+        last_seen_at=bet.wall(),
+        staged_at=bet.wall(),
+    )
+    return World(
+        bet,
+        {
+            "slug": bet.portfolio.slug,
+            "decision_id": made.decision.pk,
+            "order_id": Order.objects.get().pk,
+            "position_id": position.pk,
+            "breaker_id": breaker.pk,
+            "alert_id": alert.pk,
+        },
+    )
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def risk_manager() -> User:
+    user = factories.user("manager", is_staff=True)
+    user.groups.add(Group.objects.get(name=RISK_MANAGERS))
+    return user
+
+
+def bearer(user: User, *scopes: Scope, days: int = 1) -> tuple[ApiToken, str]:
+    now = timezone.now() - timedelta(days=2)
+    token, secret = issue_token(user=user, name="test", scopes=scopes, now=now, valid_for=timedelta(days=2 + days))
+    return token, f"Bearer {secret}"
+
+
+def is_kept_out(status: int) -> bool:
+    return status in (401, 403, 404)
+
+
+def test_the_table_has_every_endpoint_of_the_schema() -> None:
+    out = StringIO()
+    call_command("spectacular", "--format", "openapi-json", stdout=out)
+    paths = json.loads(out.getvalue())["paths"]
+    assert {f"{method} {path}" for path, item in paths.items() for method in item} == MATRIX.keys()
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_nobody_is_let_in_without_a_name(world: World, operation: str) -> None:
+    assert world.send(operation, Client()) == 401
+    assert world.send(operation, Client(), Authorization="Bearer bsz_nonsense") == 401
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_what_is_a_stranger_s_does_not_exist(world: World, operation: str) -> None:
+    status = world.send(operation, signed_in(factories.user("stranger")))
+    _, who = MATRIX[operation]
+    assert status == {OWN: 404, STAFF: 404, LIST: 200, FEED: 403}[who]
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_an_owner_may_all_but_what_is_kept_for_staff(world: World, operation: str) -> None:
+    status = world.send(operation, signed_in(world.bet.portfolio.owner))
+    _, who = MATRIX[operation]
+    if who in (STAFF, FEED):
+        assert status == 403
+    else:
+        assert not is_kept_out(status), status
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_a_risk_manager_may_all_of_everybody_s(world: World, operation: str) -> None:
+    status = world.send(operation, signed_in(risk_manager()))
+    _, who = MATRIX[operation]
+    if who == FEED:
+        assert status == 403  # pushing prices is no part of managing risk
+    else:
+        assert not is_kept_out(status), status
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_staff_without_a_permission_see_all_and_neither_stop_nor_clear(world: World, operation: str) -> None:
+    status = world.send(operation, signed_in(factories.user("clerk", is_staff=True)))
+    _, who = MATRIX[operation]
+    assert is_kept_out(status) == (who in (STAFF, FEED) or operation.endswith("kill/")), status
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_a_token_needs_the_scope_of_what_it_does(world: World, operation: str) -> None:
+    scope, _ = MATRIX[operation]
+    user = factories.user("root", is_staff=True, is_superuser=True)
+    _, right = bearer(user, scope)
+    _, wrong = bearer(user, *(each for each in Scope if each != scope))
+    assert world.send(operation, Client(), Authorization=wrong) == 403
+    assert not is_kept_out(world.send(operation, Client(), Authorization=right))
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_a_token_that_has_ended_is_nobody_s(world: World, operation: str) -> None:
+    user = factories.user("root", is_staff=True, is_superuser=True)
+    _, expired = bearer(user, *Scope, days=-1)
+    token, revoked = bearer(user, *Scope)
+    revoke_token(token=token, now=timezone.now())
+    assert world.send(operation, Client(), Authorization=expired) == 401
+    assert world.send(operation, Client(), Authorization=revoked) == 401
+
+
+@pytest.mark.parametrize("operation", MATRIX)
+def test_a_token_gives_no_more_than_its_user_has(world: World, operation: str) -> None:
+    _, theirs = bearer(factories.user("stranger"), *Scope)
+    _, who = MATRIX[operation]
+    status = world.send(operation, Client(), Authorization=theirs)
+    assert status == {OWN: 404, STAFF: 404, LIST: 200, FEED: 403}[who]
+
+
+def test_an_account_that_was_closed_is_let_in_nowhere(world: World) -> None:
+    user = world.bet.portfolio.owner
+    _, theirs = bearer(user, *Scope)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert {world.send(operation, Client(), Authorization=theirs) for operation in MATRIX} == {401}
