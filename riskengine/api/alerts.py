@@ -28,13 +28,14 @@ EXAMPLE = {
     "position": 7,
     "code": "FORCED_CLOSE_LATE",
     "severity": "critical",
-    "title": "Weekly: a position that expires today is not closed yet",
-    "happened": "5 minutes are left to the close, and 3 contracts of position 7 are still open; they should have been "
+    "title": "A position that expires today is not closed, 5 minutes are left",
+    "happened": "5.0 minutes are left to the close, and 3 contracts of position 7 are still open; they are due to be "
     "sold 15 minutes before it.",
     "value": "5.000000",
     "limit": "15.000000",
     "unit": "minutes",
-    "to_do": "Look at the closing order. Close the position at the broker if it does not fill.",
+    "to_do": "Look at its working order and at the market. What is not sold expires: sell it at the broker if you must "
+    "not hold it.",
     "market_at": "2021-01-04T20:55:00Z",
     "raised_at": "2026-03-02T15:50:00Z",
     "last_seen_at": "2026-03-02T15:55:02Z",

@@ -35,7 +35,7 @@ def _alert(event: BreakerEvent) -> NewAlert:
         code=TRIPPED if tripped else NEAR,
         key=f"breaker:{event.pk}",
         severity=Severity.CRITICAL if tripped and event.code in GRAVE else Severity.WARNING,
-        title=f"{event.portfolio.name}: {label} {'tripped' if tripped else 'is near its limit'}",
+        title=f"{label} {'tripped' if tripped else 'is near its limit'}",
         happened=f"{event.reason}{by}",
         to_do=_to_do(event.code, tripped),
         portfolio_id=event.portfolio_id,

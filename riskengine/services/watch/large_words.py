@@ -21,7 +21,6 @@ class Facts:
     """One condition of one position as plain values: USD, a share unless said otherwise."""
 
     portfolio_id: int
-    portfolio: str
     position: int
     contracts: int
     entry: float
@@ -46,7 +45,7 @@ def alert(name: str, facts: Facts) -> NewAlert:
         code=CODES[name],
         key=key(name, facts.position),
         severity=severity,
-        title=f"{facts.portfolio}: {title}",
+        title=title,
         happened=f"{happened} It is a large position: at least {large.LARGE_BETS:g} minimum bets.",
         to_do=to_do,
         portfolio_id=facts.portfolio_id,
@@ -66,7 +65,7 @@ def _loss(f: Facts) -> Said:
     limit = large.LOSSES[f.stage - 1]
     last = f.stage == len(large.LOSSES)
     return (
-        f"a large position has lost {limit:.0%} of its premium",
+        f"A large position has lost {limit:.0%} of its premium",
         (
             f"{_position(f)} bought at {wording.price(f.entry)} is bid "
             f"{wording.price(f.bid)}: {f.value:.2%} of the premium is gone; the limit is {limit:.0%}."
@@ -80,7 +79,7 @@ def _loss(f: Facts) -> Said:
 
 def _near_stop(f: Facts) -> Said:
     return (
-        "a large position is near its stop",
+        "A large position is near its stop",
         (
             f"{_position(f)} is bid {wording.price(f.bid)}, {f.value:.0%} of the way "
             f"from {wording.price(f.entry)} to its stop at {_stop(f)}; the limit is {large.STOP_WAY:.0%}."
@@ -94,7 +93,7 @@ def _near_stop(f: Facts) -> Said:
 
 def _spread(f: Facts) -> Said:
     return (
-        "a large position has a wide spread",
+        "A large position has a wide spread",
         (
             f"{_position(f)} is quoted {wording.price(f.bid)} × {wording.price(f.ask)}: "
             f"a spread of {f.value:.1%} of the mid; the limit is {large.MAX_SPREAD:.0%}."
@@ -109,7 +108,7 @@ def _spread(f: Facts) -> Said:
 def _close(f: Facts) -> Said:
     limit = large.MINUTES_LEFT[f.stage - 1]
     return (
-        f"a large position expires in {limit:.0f} minutes",
+        f"A large position expires in {limit:.0f} minutes",
         (
             f"{f.value:.0f} minutes are left to the close of the day on which position {f.position} "
             f"({f.contracts:,} contracts) expires; the limit is {limit:.0f}."
@@ -124,7 +123,7 @@ def _close(f: Facts) -> Said:
 def _notional(f: Facts) -> Said:
     times = f"{f.value:.1f} times" if abs(f.value) < 1e12 else "more than any multiple of"
     return (
-        f"a large position stands for more than {large.MOST_EQUITIES:.0f} times the equity",
+        f"A large position stands for more than {large.MOST_EQUITIES:.0f} times the equity",
         (
             f"{_position(f)} stands for shares worth {wording.usd(f.notional)}, {times} "
             f"the equity of {wording.usd(f.equity)}; the limit is {large.MOST_EQUITIES:.0f} times."

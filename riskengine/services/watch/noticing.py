@@ -121,7 +121,7 @@ def _check_failed(portfolio_id: int, sentence: str, each: Watched | None, scope:
         code=CHECK_FAILED,
         key=f"check_failed:{portfolio_id}",
         severity=Severity.WARNING,  # critical once it has lasted: CHECKS_STALLED
-        title=f"{name} cannot be judged",
+        title="The portfolio cannot be judged",
         happened=f"The {scope} check of {name} could not be finished: {sentence}",
         to_do="Nothing is opened meanwhile, and exits are tried again at every look. If it lasts longer than a minute, "
         "mend what the sentence names, and watch its positions at the broker.",
@@ -138,7 +138,7 @@ def _failing(judgement: Judgement, watched: Sequence[Watched], errors: Mapping[i
             code=EXIT_ERROR,
             key=f"exit_error:{position}",
             severity=Severity.CRITICAL,
-            title=f"{each.name}: the exits of a position cannot be judged",
+            title="The exits of a position cannot be judged",
             happened=f"Position {position} ({int(book.quantity_open[row]):,} contracts): {sentence}",
             to_do="Look at the position. Until this ends, nothing sells it here: close it by hand if its price nears "
             "the stop.",
@@ -160,7 +160,7 @@ def _late(judgement: Judgement, watched: Sequence[Watched]) -> Iterator[NewAlert
             code=CLOSE_LATE,
             key=f"close_late:{position}",
             severity=Severity.CRITICAL,
-            title=f"{each.name}: a position that expires today is not closed, {minutes} minutes are left",
+            title=f"A position that expires today is not closed, {minutes} minutes are left",
             happened=f"{left:.1f} minutes are left to the close, and {int(book.quantity_open[row]):,} contracts of "
             f"position {position} are still open; they are due to be sold {DUE_MINUTES:.0f} minutes before it.",
             to_do="Look at its working order and at the market. What is not sold expires: sell it at the broker if you "
@@ -236,7 +236,6 @@ def _said(
             each = watched[int(book.place[row])]
             facts = Facts(
                 portfolio_id=each.portfolio_id,
-                portfolio=each.name,
                 position=int(book.position[row]),
                 contracts=int(book.quantity_open[row]),
                 entry=float(columns.entry[k]),

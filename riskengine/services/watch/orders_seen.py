@@ -16,7 +16,6 @@ class Rejected:
     """An intent that was refused, or whose orders were `count` times. `detail`: the broker's words."""
 
     portfolio_id: int
-    portfolio: str
     position_id: int | None
     order_id: int
     count: int
@@ -29,7 +28,7 @@ def exit_failing(order: Rejected) -> NewAlert:
         code=EXIT_FAILING,
         key=f"exit_failing:{order.order_id}",
         severity=Severity.CRITICAL,
-        title=f"{order.portfolio}: an exit is refused again and again",
+        title="An exit is refused again and again",
         happened=f"The broker has refused {order.count} orders of exit {order.order_id} of position "
         f"{order.position_id}; 2 are critical. It says: {order.detail or 'nothing'}",
         to_do="Look at the position at the broker and close it there if it must be closed. The exit is tried again "
@@ -52,7 +51,7 @@ def order_rejected(order: Rejected) -> NewAlert:
         code=ORDER_REJECTED,
         key=f"rejected:{order.order_id}",
         severity=Severity.WARNING if opens else Severity.CRITICAL,
-        title=f"{order.portfolio}: an order was refused",
+        title="An order was refused",
         happened=f"The broker refused order {order.order_id}{where} ({INTENTS.get(intent, intent)}, "
         f"{order.count:,} contracts): {words or 'it gave no reason'}",
         to_do="Nothing was bought. Look at the reason before you bet again."

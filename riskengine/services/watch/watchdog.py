@@ -58,6 +58,8 @@ _LOOK = """
     FROM riskengine_breakerevent e
     WHERE e.id > (SELECT max(id) FROM riskengine_breakerevent) - %(events)s AND e.kind IN ('alert', 'tripped')
       AND NOT EXISTS (SELECT FROM riskengine_alert a WHERE a.key = 'breaker:' || e.id)
+      AND (e.kind = 'tripped'  -- what was near its limit and has tripped since is told as that alone
+           OR NOT EXISTS (SELECT FROM riskengine_breakerevent n WHERE n.breaker_id = e.breaker_id AND n.id > e.id))
     UNION ALL
     SELECT 'over', coalesce(a.portfolio_id, 0), '', NULL, a.id, 0, a.key
     FROM riskengine_alert a
@@ -141,7 +143,7 @@ def checks_stalled(portfolio_id: int, name: str, age_seconds: float) -> NewAlert
         code=CHECKS_STALLED,
         key=f"checks:{portfolio_id}",
         severity=Severity.CRITICAL,
-        title=f"{name} is not being checked",
+        title="The portfolio is not being checked",
         happened=f"The last risk check of {name} finished {age_seconds:,.0f} s ago; the limit is {limit:.0f} s. "
         "Its stops are not looked at, and entries are refused.",
         to_do="Look at the workers of the queues exit and risk, and at an alert that says why the portfolio cannot be "
@@ -154,7 +156,7 @@ def checks_stalled(portfolio_id: int, name: str, age_seconds: float) -> NewAlert
 
 
 def _rejected(seen: Seen) -> Rejected:
-    return Rejected(seen.portfolio_id, seen.name, seen.position_id, seen.id, int(seen.number), seen.detail)
+    return Rejected(seen.portfolio_id, seen.position_id, seen.id, int(seen.number), seen.detail)
 
 
 _ALERTS: dict[str, Callable[[Seen], NewAlert]] = {

@@ -86,8 +86,11 @@ def web_server() -> Iterator[Hook]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # of its own it refuses the sixth who comes at once
+
+    server = Server(("127.0.0.1", 0), Handler)
     hook = Hook(server)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +115,28 @@ def test_a_crash_between_commit_and_sending_loses_nothing_and_doubles_nothing(
     assert deliver(NOW + LEASE) == Delivered(sent=2)
     assert deliver(after(hours=1)) == Delivered()
     assert (len(hook.requests), len(mailbox.mails), Alert.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_killed_between_commit_and_sending_has_sent_it_once_after_its_restart(
+    hook: Hook, mailbox: Mailbox
+) -> None:
+    both(hook)
+    killed = os.fork()
+    if not killed:
+        try:
+            connection.connection = None  # the parent's own: this process takes another
+            raise_alerts([new()], now=NOW)
+            delivery._send = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+            deliver(NOW)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(killed, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert (Alert.objects.count(), set(states().values())) == (1, {"sending"})
+    assert deliver(NOW + LEASE) == Delivered(sent=2)
+    assert deliver(after(hours=1)) == Delivered()
+    assert (len(hook.requests), len(mailbox.mails)) == (1, 1)
 
 
 def test_what_was_handed_over_and_not_noted_goes_out_again_under_the_same_id(

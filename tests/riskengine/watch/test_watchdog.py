@@ -228,7 +228,7 @@ def test_a_breaker_that_trips_is_told_once_and_over_when_it_is_cleared(portfolio
         "USD",
         12_000,
     )
-    assert alert.title == "Weekly: L3: emergency halt tripped"
+    assert alert.title == "L3: emergency halt tripped"
     assert alert.happened == "The day's loss of $12,000 has reached the emergency limit of $12,000."
     assert "clear it with a written reason" in alert.to_do
     happened(halt, "cleared")
