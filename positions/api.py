@@ -18,6 +18,7 @@ from accounts.models import Scope
 from accounts.models.constraint import PRICE_LIMIT
 from betsizing.errors import ErrorsSerializer
 from betsizing.parsers import ShallowJSONParser
+from betsizing.repeats import KEY_PARAMETER, once_per_key
 from positions.access import portfolio_or_404
 from positions.market.feeds.base import Batch, PriceTick, QuoteTick, VolatilityTick
 from positions.market.feeds.pushed import MAX_ROWS, Problem, PushedFeed
@@ -156,7 +157,8 @@ class MayPush(permissions.BasePermission):
 
 @extend_schema(
     request=PushSerializer,
-    responses={200: PushedSerializer, 400: ErrorsSerializer, 403: ErrorsSerializer},
+    parameters=[KEY_PARAMETER],
+    responses={200: PushedSerializer, **dict.fromkeys((400, 403, 409, 422), ErrorsSerializer)},
 )
 class Quotes(APIView):
     """Push option quotes, underlying prices and volatility readings of a live feed: all rows or none.
@@ -170,6 +172,7 @@ class Quotes(APIView):
     permission_classes = [permissions.IsAuthenticated, TokenScope, MayPush]
     parser_classes = [ShallowJSONParser]
 
+    @once_per_key
     def post(self, request: Request) -> Response:
         serializer = PushSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer
 from betsizing.parsers import ShallowJSONParser
+from betsizing.repeats import KEY_PARAMETER, once_per_key
 from riskengine.api.entries import NothingSerializer
 from riskengine.api.records import NOT_THERE, LatestFirst
 from riskengine.models import Alert, AlertEvent, Severity
@@ -157,8 +158,10 @@ class Acknowledge(APIView):
     @extend_schema(
         operation_id="alert_acknowledge",
         request=NothingSerializer,
-        responses={200: AlertDetailSerializer, 400: ErrorsSerializer, 403: ErrorsSerializer, **NOT_THERE},
+        parameters=[KEY_PARAMETER],
+        responses={200: AlertDetailSerializer, **dict.fromkeys((400, 403, 404, 409, 422), ErrorsSerializer)},
     )
+    @once_per_key
     def post(self, request: Request, alert_id: int) -> Response:
         body = NothingSerializer(data=request.data)
         body.is_valid(raise_exception=True)

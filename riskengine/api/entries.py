@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import Busy, ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
+from betsizing.repeats import KEY, KEY_PARAMETER, key_of, once_per_key
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
 from positions.models import Order, Portfolio, Position
@@ -40,8 +41,6 @@ from riskengine.services.decide.entries import (
 )
 from riskengine.services.decide.request import MOST_CONTRACTS, EntryRequest
 
-KEY = "Idempotency-Key"
-LONGEST_KEY = 100
 PACES = (("normal", "4 steps of 10 s"), ("fast", "3 steps of 5 s"), ("patient", "5 steps of 20 s"))
 DONE = {201: AuthorisedSerializer, 200: AuthorisedSerializer}
 REFUSED = dict.fromkeys((400, 403, 404, 409, 422), ErrorsSerializer)
@@ -84,17 +83,6 @@ def domain_errors() -> Iterator[None]:
         raise Unprocessable("NOT_CLOSABLE", str(problem)) from problem
     except NotCancellable as problem:
         raise Unprocessable("NOT_CANCELLABLE", str(problem)) from problem
-
-
-def key_of(request: Request) -> str:
-    """The idempotency key, empty when none was sent: 1 to 100 printable ASCII characters."""
-    key = request.headers.get(KEY)
-    if key is None:
-        return ""
-    if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-        message = f"{KEY} takes 1 to {LONGEST_KEY} printable ASCII characters."
-        raise serializers.ValidationError({KEY: [serializers.ErrorDetail(message, "invalid")]})
-    return key
 
 
 def _answer(made: Authorised) -> Response:
@@ -170,7 +158,8 @@ class Confirmation(_Act):
     when it is late). A repeat gets the same decision and order.
     """
 
-    @extend_schema(operation_id="entry_confirm")
+    @extend_schema(operation_id="entry_confirm", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request, slug: str, decision_id: int) -> Response:
         decision = decision_or_404(portfolio_or_404(request.user, slug), decision_id)
         self.asked(request, NothingSerializer)
@@ -185,7 +174,8 @@ class Confirmation(_Act):
 class Cancellation(_Act):
     """Ask the cancel of an opening order: what is filled stays. Exits cannot be cancelled. A repeat changes nothing."""
 
-    @extend_schema(operation_id="order_cancel")
+    @extend_schema(operation_id="order_cancel", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request, slug: str, order_id: int) -> Response:
         order = _order_or_404(portfolio_or_404(request.user, slug), order_id)
         self.asked(request, NothingSerializer)
@@ -204,7 +194,8 @@ class Closing(_Act):
     Its other live orders are cancelled first. 201 with the order, 200 with the one that closes it already.
     """
 
-    @extend_schema(operation_id="position_close")
+    @extend_schema(operation_id="position_close", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request, slug: str, position_id: int) -> Response:
         position = position_or_404(portfolio_or_404(request.user, slug), position_id)
         self.asked(request, NothingSerializer)

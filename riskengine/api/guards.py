@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
+from betsizing.repeats import KEY_PARAMETER, once_per_key
 from positions.access import portfolio_or_404
 from positions.models import Portfolio
 from positions.selectors import portfolios_for
@@ -152,7 +153,8 @@ class BreakerEvents(generics.ListAPIView):
 class Clearing(_Act):
     """Clear a tripped breaker, with a reason. For staff who may; refused while the day's loss is still at the limit."""
 
-    @extend_schema(operation_id="breaker_clear")
+    @extend_schema(operation_id="breaker_clear", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request, slug: str, breaker_id: int) -> Response:
         breaker = _breakers(portfolio_or_404(request.user, slug)).filter(pk=breaker_id).first()
         if breaker is None:
@@ -172,7 +174,8 @@ class Clearing(_Act):
 class Reactivation(_Act):
     """Return a portfolio to ACTIVE that a person stopped. For staff who may; refused while a breaker holds it."""
 
-    @extend_schema(operation_id="portfolio_reactivate")
+    @extend_schema(operation_id="portfolio_reactivate", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request, slug: str) -> Response:
         portfolio = portfolio_or_404(request.user, slug)
         asked = self.asked(request, ReasonSerializer)
@@ -218,7 +221,8 @@ def _kill(asked: dict[str, Any], portfolios: list[Portfolio], request: Request) 
 class Kill(_Act):
     """The kill switch of one portfolio. Entries are refused as soon as it answers; a repeat changes nothing."""
 
-    @extend_schema(operation_id="portfolio_kill")
+    @extend_schema(operation_id="portfolio_kill", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request, slug: str) -> Response:
         portfolio = portfolio_or_404(request.user, slug)
         return Response(KilledSerializer(_kill(self.asked(request, KillSerializer), [portfolio], request)[0]).data)
@@ -228,7 +232,8 @@ class Kill(_Act):
 class KillAll(_Act):
     """The kill switch of every portfolio that you may see. One that fails is said in its row and stops no other."""
 
-    @extend_schema(operation_id="kill_all")
+    @extend_schema(operation_id="kill_all", parameters=[KEY_PARAMETER])
+    @once_per_key
     def post(self, request: Request) -> Response:
         asked = self.asked(request, KillSerializer)
         return Response(KilledSerializer(_kill(asked, list(portfolios_for(request.user)), request), many=True).data)

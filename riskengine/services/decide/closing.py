@@ -53,5 +53,5 @@ def close_position(*, position: Position, now: datetime, actor: User) -> Order:
         )
         placed = place_exits([intent], at={portfolio.pk: at}, now=now)
         if not placed:
-            raise NotClosable("This position is being closed already.")
+            raise NotClosable("The broker confirms that it holds none of this: compare the positions with it.")
         return placed[0]
