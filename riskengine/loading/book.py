@@ -6,7 +6,7 @@ share, times int64 microseconds of market time since 1970, `NEVER` where there i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime
 from typing import Self
 
 import numpy as np
@@ -20,10 +20,7 @@ from riskengine.calculators import take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.take_profit import MAX_SLICES, Slices, StateColumn
 from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, Columns, Fields, copy_columns
-from riskengine.loading.watched import Watched
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from riskengine.loading.watched import EPOCH, MICROSECOND, Watched
 
 SEVEN_DAY = len(take_profit.REGIMES)  # beside the regimes of take_profit: the one ladder of seven days
 
@@ -137,25 +134,31 @@ _READ_POSITIONS = """
            coalesce(o.entering, false), coalesce(o.closing, false), coalesce(o.targeting, false),
            p.average_entry_price, CASE WHEN p.regime = 'seven_day' THEN p.initial_stop END, p.current_stop,
            p.high_water, p.stop_breaches, p.stop_breached_at, p.unusable_since, p.entry_at
-    FROM unnest(%(ids)s::bigint[], %(days)s::date[], %(whole)s::bool[]) WITH ORDINALITY AS w(id, day, whole, place)
+    FROM (
+        SELECT w.id, w.place, d.day
+        FROM unnest(%(ids)s::bigint[], %(which)s::int[]) WITH ORDINALITY AS w(id, day, place)
+        JOIN unnest(%(days)s::date[]) WITH ORDINALITY AS d(day, place) ON d.place = w.day
+    ) w
     JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
     JOIN positions_optioncontract c ON c.id = p.contract_id
     LEFT JOIN (
-        SELECT coalesce(o.position_id, entered.id) AS position_id,
+        SELECT coalesce(o.position_id, CASE WHEN o.intent = 'open' THEN (
+                   SELECT e.id FROM positions_position e WHERE e.decision_id = o.decision_id
+               ) END) AS position_id,
                sum(o.quantity - o.filled_quantity) FILTER (WHERE o.side = 'sell') AS pending,
                bool_or(o.intent = 'open') AS entering,
                bool_or(o.intent = ANY(%(closes)s)) AS closing,
                bool_or(o.intent = 'target') AS targeting
         FROM positions_order o
-        LEFT JOIN positions_position entered ON o.intent = 'open' AND entered.decision_id = o.decision_id
         WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status IN %(live)s
         GROUP BY 1
     ) o ON o.position_id = p.id
-    WHERE %(everything)s OR w.whole OR c.expiration_on <= w.day OR w.id IN (
-        SELECT t.id FROM unnest(%(ids)s::bigint[], %(days)s::date[]) AS t(id, day)
+    WHERE %(everything)s OR w.id = ANY(%(whole)s::bigint[]) OR c.expiration_on <= w.day OR w.id IN (
+        SELECT t.id FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS t(id, which)
+        JOIN unnest(%(days)s::date[]) WITH ORDINALITY AS d(day, place) ON d.place = t.which
         JOIN positions_position e ON e.portfolio_id = t.id AND e.quantity_open > 0
         JOIN positions_optioncontract x ON x.id = e.contract_id
-        WHERE x.expiration_on = t.day
+        WHERE x.expiration_on = d.day
     )
 """
 
@@ -213,13 +216,16 @@ def load(watched: Sequence[Watched], *, everything: bool) -> Book:
     `everything` false: what should have expired before the portfolio's market date, all of a portfolio that holds
     something that expires on it (its loss is judged on that clock, A-01), and all of one that is being flattened.
     """
+    days: dict[date, int] = {}
+    which = [days.setdefault(each.day, len(days) + 1) for each in watched]
     columns = copy_columns(
         _READ_POSITIONS,
         _POSITIONS,
         {
             "ids": [each.portfolio_id for each in watched],
-            "days": [each.day for each in watched],
-            "whole": [each.is_flattening for each in watched],
+            "which": which,
+            "days": list(days),
+            "whole": [each.portfolio_id for each in watched if each.is_flattening],
             "everything": everything,
             "closes": list(WHOLE_POSITION),
             "live": tuple(LIVE),

@@ -6,11 +6,11 @@ int64 microseconds of market time.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 
-from positions.market.calendar import new_york
+from positions.market.calendar import new_york, new_york_instant
 from positions.market.feeds.world import SIMULATED
 from positions.market_selectors import REGULAR_OPEN, SATURDAY, VIX_CLOSE_MAX_AGE
 from positions.models import ClockKind
@@ -29,7 +29,8 @@ LOOK_BACK = timedelta(days=45)  # 20 sessions, holidays and all
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
     """Counted and recorded, (n,) unless said. `start_of_day` is (n, 20), USD, the newest last, with the deposits made
-    since, NaN where the portfolio is younger or a person has cleared its drawdown since (one block a drawdown breaker).
+    since, NaN where the portfolio is younger or a person has cleared its drawdown since (one block a drawdown breaker);
+    where nothing was paid in or out lately its last column has the peak and the others nothing.
     `closes` are positions closed lately, the oldest first. `stops` counts stop-outs of the day by underlying."""
 
     rejected: FloatColumn
@@ -44,28 +45,52 @@ class Facts:
     vix_age_seconds: FloatColumn
 
 
-REJECTED, INTENTS, CLOSE, STOPS, DEPOSIT, START, LEVEL, SESSION = KINDS = tuple(range(8))
+REJECTED, INTENTS, CLOSE, STOPS, DEPOSIT, START, LEVEL, SESSION, PEAK_5, PEAK_20 = KINDS = tuple(range(10))
 
 _FACTS = Fields({"kind": INTEGER, "place": INTEGER, "key": BIGINT, "number": MICROS, "at": INSTANT})
 
-# No WITH: see loading.book.
+# Portfolios of one market time and the same windows share a moment: ten thousand times as text take longer than all
+# that is read. A portfolio into which nothing was paid lately has but two peaks instead of twenty sessions.
 _READ_FACTS = """
+    WITH t AS MATERIALIZED (
+        SELECT t.*,
+               coalesce((SELECT session_on FROM positions_exchangesession WHERE exchange = 'XNYS' AND session_on <= day
+                         ORDER BY session_on DESC OFFSET 4 LIMIT 1), '-infinity') AS five_on,
+               coalesce((SELECT session_on FROM positions_exchangesession WHERE exchange = 'XNYS' AND session_on <= day
+                         ORDER BY session_on DESC OFFSET 19 LIMIT 1), '-infinity') AS twenty_on
+        FROM unnest(%(at)s::timestamptz[], %(day)s::date[], %(day_at)s::timestamptz[], %(window_at)s::timestamptz[],
+                    %(pause_at)s::timestamptz[], %(streak)s::int[], %(back_at)s::timestamptz[]) WITH ORDINALITY
+            AS t(at, day, day_at, window_at, pause_at, streak, back_at, moment)
+    ), w AS MATERIALIZED (
+        SELECT w.id, w.place, t.*, r.at AS rejects_cleared, i.at AS throttle_cleared, l.at AS streak_cleared,
+               NOT w.id = ANY(%(seen)s::bigint[]) AND NOT EXISTS (
+                   SELECT FROM positions_cashmovement m
+                   WHERE m.portfolio_id = w.id AND m.moved_at > t.back_at AND m.kind IN ('deposit', 'withdrawal')
+               ) AS plain
+        FROM unnest(%(ids)s::bigint[], %(moments)s::int[]) WITH ORDINALITY AS w(id, moment, place)
+        JOIN t ON t.moment = w.moment
+        LEFT JOIN unnest(%(rejected_orders)s::int[], %(rejected_orders_at)s::timestamptz[]) AS r(place, at)
+            ON r.place = w.place
+        LEFT JOIN unnest(%(throttle)s::int[], %(throttle_at)s::timestamptz[]) AS i(place, at) ON i.place = w.place
+        LEFT JOIN unnest(%(losing_streak)s::int[], %(losing_streak_at)s::timestamptz[]) AS l(place, at)
+            ON l.place = w.place
+    )
     SELECT %(rejected)s, w.place - 1, 0, count(*), NULL::timestamptz
-    FROM {portfolios}
+    FROM w
     JOIN positions_order o ON o.portfolio_id = w.id AND o.created_at >= w.day_at AND o.created_at <= w.at
     WHERE o.status = 'rejected' AND o.parent_id IS NOT NULL
       AND coalesce(o.finished_at, o.created_at) > coalesce(w.rejects_cleared, '-infinity')
     GROUP BY w.place
   UNION ALL
     SELECT %(intents)s, w.place - 1, 0, count(*), NULL
-    FROM {portfolios}
+    FROM w
     JOIN positions_decision d ON d.portfolio_id = w.id AND d.decided_at > greatest(w.window_at, w.throttle_cleared)
         AND d.decided_at <= w.at
     WHERE d.intent = 'open' AND NOT d.inputs ? 'confirms'
     GROUP BY w.place
   UNION ALL
     SELECT %(close)s, w.place - 1, p.id, p.realised_pnl, p.closed_at
-    FROM {portfolios}
+    FROM w
     CROSS JOIN LATERAL (
         SELECT id, realised_pnl, closed_at FROM positions_position
         WHERE portfolio_id = w.id AND closed_at <= w.at AND closed_at > coalesce(w.streak_cleared, '-infinity')
@@ -75,7 +100,7 @@ _READ_FACTS = """
                   WHERE r.portfolio_id = w.id AND r.closed_at > w.pause_at AND r.closed_at <= w.at)
   UNION ALL
     SELECT %(stops)s, w.place - 1, c.underlying_id, count(*), max(p.closed_at)
-    FROM {portfolios}
+    FROM w
     JOIN positions_position p ON p.portfolio_id = w.id AND p.closed_at >= w.day_at AND p.closed_at <= w.at
     JOIN positions_optioncontract c ON c.id = p.contract_id
     WHERE p.close_cause = 'stop'
@@ -85,21 +110,33 @@ _READ_FACTS = """
     GROUP BY w.place, c.underlying_id
   UNION ALL
     SELECT %(deposit)s, w.place - 1, 0, m.amount, m.moved_at
-    FROM {portfolios}
+    FROM w
     JOIN positions_cashmovement m ON m.portfolio_id = w.id AND m.moved_at > w.back_at AND m.moved_at <= w.at
     WHERE m.kind IN ('deposit', 'withdrawal')
   UNION ALL
     SELECT %(start)s, w.place - 1, e.session_on - '1970-01-01'::date, e.equity_start_of_day, e.taken_at
-    FROM {portfolios}
+    FROM w
     JOIN positions_equitysnapshot e ON e.portfolio_id = w.id
         AND e.session_on > (w.back_at AT TIME ZONE 'UTC')::date AND e.session_on <= w.day
+    WHERE NOT w.plain
+  UNION ALL
+    SELECT CASE k WHEN 5 THEN %(peak_5)s ELSE %(peak_20)s END, place - 1, 0, CASE k WHEN 5 THEN five ELSE twenty END,
+           NULL
+    FROM (
+        SELECT w.place, max(e.equity_start_of_day) FILTER (WHERE e.session_on >= w.five_on) AS five,
+               max(e.equity_start_of_day) AS twenty
+        FROM w
+        JOIN positions_equitysnapshot e
+            ON e.portfolio_id = w.id AND e.session_on >= w.twenty_on AND e.session_on <= w.day
+        WHERE w.plain GROUP BY w.place
+    ) p CROSS JOIN (VALUES (5), (20)) AS k(k)
   UNION ALL
     SELECT %(session)s, 0, s.session_on - '1970-01-01'::date, 0, NULL
     FROM positions_exchangesession s
     WHERE s.exchange = 'XNYS' AND s.session_on > (%(first)s AT TIME ZONE 'UTC')::date AND s.session_on <= %(last)s
   UNION ALL
     SELECT %(level)s, m.row - 1, 0, r.level, r.known_at
-    FROM unnest(%(indexes)s::text[], %(sources)s::text[], %(recorded)s::bool[], %(moments)s::timestamptz[],
+    FROM unnest(%(indexes)s::text[], %(sources)s::text[], %(recorded)s::bool[], %(index_at)s::timestamptz[],
                 %(days)s::date[], %(opened)s::bool[], %(weekends)s::bool[]) WITH ORDINALITY
         AS m(index, source, recorded, at, day, opened, weekend, row)
     CROSS JOIN LATERAL (
@@ -117,25 +154,19 @@ _READ_FACTS = """
     ) r
 """
 
-_PORTFOLIOS = """unnest(%(ids)s::bigint[], %(at)s::timestamptz[], %(day)s::date[], %(day_at)s::timestamptz[],
-        %(window_at)s::timestamptz[], %(pause_at)s::timestamptz[], %(streak)s::int[], %(back_at)s::timestamptz[],
-        %(rejects_cleared)s::timestamptz[], %(throttle_cleared)s::timestamptz[], %(streak_cleared)s::timestamptz[])
-        WITH ORDINALITY AS w(id, at, day, day_at, window_at, pause_at, streak, back_at, rejects_cleared,
-                             throttle_cleared, streak_cleared, place)"""
-
 
 def load_facts(watched: Sequence[Watched], limits: Limits, memory: Memory) -> Facts:
     """What was counted and recorded up to each portfolio's market time. One statement."""
     n = len(watched)
     markets: dict[tuple[str, str, bool, date, bool, bool, object], int] = {}
-    market = np.array(
-        [markets.setdefault(_market_of(each, index), len(markets)) for each, index in zip(
-            watched, np.broadcast_to(limits.volatility_index, n).tolist(), strict=True)],
-        np.int64,
-    )  # fmt: skip
-    found = copy_columns(
-        _READ_FACTS.replace("{portfolios}", _PORTFOLIOS), _FACTS, _asked(watched, limits, memory, list(markets))
-    )
+    known: dict[tuple, int] = {}
+    market = np.empty(n, np.int64)
+    for place, (each, index) in enumerate(zip(watched, np.broadcast_to(limits.volatility_index, n), strict=True)):
+        key = (each.at, each.clock_kind, each.quote_source, index)
+        if key not in known:
+            known[key] = markets.setdefault(_market_of(each, int(index)), len(markets))
+        market[place] = known[key]
+    found = copy_columns(_READ_FACTS, _FACTS, _asked(watched, limits, memory, list(markets)))
     rows = {kind: np.flatnonzero(found["kind"] == kind) for kind in KINDS}
 
     def scattered(kind: int, size: int, name: str, empty: float) -> FloatColumn:
@@ -149,11 +180,14 @@ def load_facts(watched: Sequence[Watched], limits: Limits, memory: Memory) -> Fa
     at = np.array([microseconds(each.at) for each in watched], np.float64)
     stops = rows[STOPS]
     starts, taken = _starts(found, rows, np.array([day_number(each.day) for each in watched], np.int64))
+    five, twenty = _since(starts, taken, memory, "drawdown_5"), _since(starts, taken, memory, "drawdown_20")
+    for peaks, kind in ((five, PEAK_5), (twenty, PEAK_20)):
+        peaks[found["place"][rows[kind]], -1] = found["number"][rows[kind]]
     return Facts(
         rejected=scattered(REJECTED, n, "number", 0.0),
         intents=scattered(INTENTS, n, "number", 0.0),
-        start_of_day_5=_since(starts, taken, memory, "drawdown_5"),
-        start_of_day_20=_since(starts, taken, memory, "drawdown_20"),
+        start_of_day_5=five,
+        start_of_day_20=twenty,
         close_place=found["place"][closes],
         close_pnl=found["number"][closes],
         close_at=found["at"][closes],
@@ -180,44 +214,56 @@ def _market_of(each: Watched, index: int) -> tuple[str, str, bool, date, bool, b
 
 def _asked(watched: Sequence[Watched], limits: Limits, memory: Memory, markets: Sequence[tuple]) -> dict[str, object]:
     n = len(watched)
-    at = [each.at for each in watched]
-    window = np.broadcast_to(limits.opening_intents_window_seconds, n).tolist()
-    pause = np.broadcast_to(limits.losing_streak_pause_minutes, n).tolist()
-    anywhen = max(at)
-
-    def cleared(code: str) -> list:
-        column = memory.cleared[:, PLACE[code]].tolist()
-        return [None if each == NEVER else instant(each) for each in column]
-
-    midnights: dict[date, datetime] = {}
-    for each in watched:
-        if each.day not in midnights:
-            midnights[each.day] = each.day_at
-    day_at = [midnights[each.day] for each in watched]
+    window, pause, streak = (
+        np.broadcast_to(each, n).tolist()
+        for each in (
+            limits.opening_intents_window_seconds,
+            limits.losing_streak_pause_minutes,
+            limits.losing_streak,
+        )
+    )
+    moments: dict[tuple[datetime, date, float, float, float], int] = {}
+    which = [
+        moments.setdefault((each.at, each.day, *windows), len(moments) + 1)
+        for each, *windows in zip(watched, window, pause, streak, strict=True)
+    ]
+    midnights = {day: new_york_instant(day, time()) for _, day, *_ in moments}
+    seen = (memory.cleared[:, [PLACE["drawdown_5"], PLACE["drawdown_20"]]] != NEVER).any(axis=1)
     return {
         "rejected": REJECTED, "intents": INTENTS, "close": CLOSE, "stops": STOPS, "deposit": DEPOSIT, "start": START,
-        "level": LEVEL, "session": SESSION, "first": min(day_at) - LOOK_BACK, "last": max(each.day for each in watched),
+        "level": LEVEL, "session": SESSION, "peak_5": PEAK_5, "peak_20": PEAK_20,
         "ids": [each.portfolio_id for each in watched],
-        "at": at,
-        "day": [each.day for each in watched],
-        "day_at": day_at,
-        "window_at": [when - timedelta(seconds=seconds) for when, seconds in zip(at, window, strict=True)],
-        "pause_at": [when - timedelta(minutes=minutes) for when, minutes in zip(at, pause, strict=True)],
-        "streak": [int(count) for count in np.broadcast_to(limits.losing_streak, n).tolist()],
-        "back_at": [when - LOOK_BACK for when in day_at],
-        "rejects_cleared": cleared("rejected_orders"),
-        "throttle_cleared": cleared("throttle"),
-        "streak_cleared": cleared("losing_streak"),
+        "moments": which,
+        "seen": [watched[place].portfolio_id for place in np.flatnonzero(seen).tolist()],
+        "at": [at for at, *_ in moments],
+        "day": [day for _, day, *_ in moments],
+        "day_at": [midnights[day] for _, day, *_ in moments],
+        "window_at": [at - timedelta(seconds=seconds) for at, _, seconds, *_ in moments],
+        "pause_at": [at - timedelta(minutes=minutes) for at, _, _, minutes, _ in moments],
+        "streak": [int(count) for *_, count in moments],
+        "back_at": [midnights[day] - LOOK_BACK for _, day, *_ in moments],
+        "first": min(midnights.values()) - LOOK_BACK,
+        "last": max(midnights),
+        **_cleared(memory, "rejected_orders"),
+        **_cleared(memory, "throttle"),
+        **_cleared(memory, "losing_streak"),
         "indexes": [m[0] for m in markets],
         "sources": [m[1] for m in markets],
         "recorded": [m[2] for m in markets],
         "days": [m[3] for m in markets],
         "opened": [m[4] for m in markets],
         "weekends": [m[5] for m in markets],
-        "moments": [m[6] or anywhen for m in markets],
+        "index_at": [m[6] or watched[0].at for m in markets],
         "made_up": SIMULATED,
         "vix_days": VIX_CLOSE_MAX_AGE.days,
     }  # fmt: skip
+
+
+def _cleared(memory: Memory, code: str) -> dict[str, list]:
+    """Places (from 1) of portfolios for which a person has cleared this breaker, and when."""
+    column = memory.cleared[:, PLACE[code]]
+    places = np.flatnonzero(column != NEVER)
+    return {code: (places + 1).tolist(), f"{code}_at": [instant(at) for at in column[places].tolist()]}
 
 
 def _starts(found: Columns, rows: Mapping[int, IntColumn], day: IntColumn) -> tuple[FloatColumn, Block]:
@@ -243,4 +289,4 @@ def _starts(found: Columns, rows: Mapping[int, IntColumn], day: IntColumn) -> tu
 def _since(starts: FloatColumn, taken: Block, memory: Memory, code: str) -> FloatColumn:
     """Without what a person has seen when they cleared the drawdown: it is measured anew from there."""
     cleared = memory.cleared[:, PLACE[code]]
-    return starts if (cleared == NEVER).all() else np.where(taken > cleared[:, None], starts, np.nan)
+    return np.where(taken > cleared[:, None], starts, np.nan)

@@ -5,7 +5,7 @@ With what the circuit breakers need of the account: cash, the equity that its da
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -15,6 +15,8 @@ from positions.market.clock import LIVE, market_now
 from positions.models import Portfolio, State
 
 EXCHANGE = "XNYS"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,13 @@ class Watched:
 
 
 _COLUMNS = ("id", "name", "quote_source", "system", "state", "revision", "cash")
-# Written out: making this statement up anew at each look cost more than the rest of a quiet one.
+# Written out: making this statement up anew at each look cost more than the rest of a quiet one. Times as numbers: ten
+# thousand clocks are mostly the same few.
 _READ_PORTFOLIOS = """
     SELECT p.id, p.name, p.quote_source, p.system, p.state, r.id, p.cash::float8,
-           c.kind, c.market_started_at, c.wall_started_at, c.market_ends_at, c.speed
+           c.kind, (extract(epoch FROM c.market_started_at) * 1000000)::int8,
+           (extract(epoch FROM c.wall_started_at) * 1000000)::int8,
+           (extract(epoch FROM c.market_ends_at) * 1000000)::int8, c.speed::text
     FROM positions_portfolio p LEFT JOIN positions_marketclock c ON c.portfolio_id = p.id
     LEFT JOIN (
         SELECT DISTINCT ON (profile_id) profile_id, id FROM accounts_riskprofilerevision
@@ -101,20 +106,22 @@ def watched_portfolios(
     with connection.cursor() as cursor:
         cursor.execute(_READ_PORTFOLIOS, {"ids": None if portfolio_ids is None else list(portfolio_ids)})
         rows = cursor.fetchall()
-    timed: list[tuple[tuple, WatchedClock, datetime]] = []
+    timed: list[tuple[tuple, str, datetime]] = []
+    days: dict[int, date] = {}
     errors: dict[int, str] = {}
+    told: dict[tuple, tuple[datetime, date] | str] = {}
     for row in rows:
-        clock = WatchedClock(*row[len(_COLUMNS) :])
-        if not clock.kind:
-            errors[row[0]] = "No market time: the portfolio has no clock."
+        clock = row[len(_COLUMNS) :]
+        if clock not in told:
+            told[clock] = _time_of(clock, now)
+        time_of = told[clock]
+        if isinstance(time_of, str):
+            errors[row[0]] = time_of
             continue
-        try:
-            timed.append((row[: len(_COLUMNS)], clock, market_now(clock, now)))
-        except (ValueError, OverflowError) as error:
-            errors[row[0]] = f"No market time: {error}"
-    days = {row[0]: new_york_date(at) for row, _, at in timed}
+        timed.append((row[: len(_COLUMNS)], clock[0], time_of[0]))
+        days[row[0]] = time_of[1]
     watched = []
-    for (row, clock, at), (session, equity, deposits, first, last) in zip(timed, _sessions(days), strict=True):
+    for (row, kind, at), (session, equity, deposits, first, last) in zip(timed, _sessions(days), strict=True):
         portfolio_id, name, source, system, state, revision, cash = row
         day = days[portfolio_id]
         if first is None or last is None or not first <= day <= last:
@@ -128,7 +135,7 @@ def watched_portfolios(
                 quote_source=source,
                 system=system,
                 state=state,
-                clock_kind=clock.kind,
+                clock_kind=kind,
                 revision=revision,
                 cash=cash,
                 at=at,
@@ -141,26 +148,58 @@ def watched_portfolios(
     return watched, errors
 
 
+def _time_of(clock: tuple, now: datetime) -> tuple[datetime, date] | str:
+    """Market time and New York date of a clock as it was read, or why it has none."""
+    kind, *times, speed = clock
+    if not kind:
+        return "No market time: the portfolio has no clock."
+    started, wall_started, ends = (None if each is None else EPOCH + each * MICROSECOND for each in times)
+    try:
+        at = market_now(WatchedClock(kind, started, wall_started, ends, Decimal(speed)), now)
+    except (ValueError, OverflowError) as error:
+        return f"No market time: {error}"
+    return at, new_york_date(at)
+
+
 def _sessions(
     days: Mapping[int, date],
 ) -> list[tuple[Session | None, float | None, float | None, date | None, date | None]]:
-    """The session of each portfolio's date, its snapshot's figures, and how far the table reaches."""
+    """The session of each portfolio's date, its snapshot's figures, and how far the table reaches.
+
+    Sessions by date and figures as arrays: ten thousand rows of times take longer to be read than all the rest.
+    """
     if not days:
         return []
+    dates = sorted(set(days.values()))
+    place = {day: at for at, day in enumerate(dates)}
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.session_on, s.open_at, s.close_at, s.is_early, e.equity_start_of_day::float8,
-                   e.net_deposits::float8, known.first, known.last
-            FROM unnest(%(ids)s::bigint[], %(days)s::date[]) WITH ORDINALITY AS w(portfolio_id, day, place)
-            CROSS JOIN (
-                SELECT min(session_on) AS first, max(session_on) AS last
-                FROM positions_exchangesession WHERE exchange = %(exchange)s
-            ) known
-            LEFT JOIN positions_exchangesession s ON s.exchange = %(exchange)s AND s.session_on = w.day
-            LEFT JOIN positions_equitysnapshot e ON e.portfolio_id = w.portfolio_id AND e.session_on = w.day
-            ORDER BY w.place
+            SELECT (SELECT min(session_on) FROM positions_exchangesession WHERE exchange = %(exchange)s),
+                   (SELECT max(session_on) FROM positions_exchangesession WHERE exchange = %(exchange)s),
+                   array_agg(s.open_at ORDER BY d.place), array_agg(s.close_at ORDER BY d.place),
+                   array_agg(s.is_early ORDER BY d.place),
+                   (SELECT ARRAY[array_agg(e.equity_start_of_day::float8 ORDER BY w.place),
+                                 array_agg(e.net_deposits::float8 ORDER BY w.place)]
+                    FROM unnest(%(ids)s::bigint[], %(which)s::int[]) WITH ORDINALITY AS w(portfolio_id, day, place)
+                    JOIN unnest(%(dates)s::date[]) WITH ORDINALITY AS d(day, place) ON d.place = w.day
+                    LEFT JOIN positions_equitysnapshot e
+                        ON e.portfolio_id = w.portfolio_id AND e.session_on = d.day)
+            FROM unnest(%(dates)s::date[]) WITH ORDINALITY AS d(day, place)
+            LEFT JOIN positions_exchangesession s ON s.exchange = %(exchange)s AND s.session_on = d.day
             """,
-            {"ids": list(days), "days": list(days.values()), "exchange": EXCHANGE},
+            {
+                "ids": list(days),
+                "which": [place[day] + 1 for day in days.values()],
+                "dates": dates,
+                "exchange": EXCHANGE,
+            },
         )
-        return [(Session(*row[:4]) if row[0] else None, *row[4:]) for row in cursor.fetchall()]
+        first, last, opens, closes, early, (equities, deposits) = cursor.fetchone()
+    sessions = [
+        Session(day, *hours) if hours[0] else None for day, *hours in zip(dates, opens, closes, early, strict=True)
+    ]
+    return [
+        (sessions[place[day]], equity, deposit, first, last)
+        for day, equity, deposit in zip(days.values(), equities, deposits, strict=True)
+    ]

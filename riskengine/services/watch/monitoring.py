@@ -166,12 +166,15 @@ def _beat(judged: Sequence[Watched], scope: str, now: datetime) -> None:
     """The heartbeats of all portfolios judged, in one statement. A late check never sets one back."""
     if not judged:
         return
+    moments: dict[datetime, int] = {}
+    which = [moments.setdefault(each.at, len(moments) + 1) for each in judged]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO positions_heartbeat (portfolio_id, scope, finished_at, market_at)
-            SELECT id, %(scope)s, %(now)s, at FROM unnest(%(ids)s::bigint[], %(at)s::timestamptz[]) AS w(id, at)
-            ORDER BY id
+            SELECT w.id, %(scope)s, %(now)s, t.at FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS w(id, moment)
+            JOIN unnest(%(at)s::timestamptz[]) WITH ORDINALITY AS t(at, moment) ON t.moment = w.moment
+            ORDER BY w.id
             ON CONFLICT (portfolio_id, scope) DO UPDATE SET
                 finished_at = excluded.finished_at, market_at = excluded.market_at
             WHERE positions_heartbeat.finished_at <= excluded.finished_at
@@ -180,6 +183,7 @@ def _beat(judged: Sequence[Watched], scope: str, now: datetime) -> None:
                 "scope": scope,
                 "now": now,
                 "ids": [each.portfolio_id for each in judged],
-                "at": [each.at for each in judged],
+                "which": which,
+                "at": list(moments),
             },
         )
