@@ -134,6 +134,17 @@ def test_addresses_switch_to_real_servers(tmp_path: Path) -> None:
     assert said == "db.example.org redis://queue.example.org/0"
 
 
+def test_the_mail_server_comes_from_one_address_and_there_is_none_of_its_own_accord(tmp_path: Path) -> None:
+    assert setting("repr(settings.EMAIL_HOST)", BETSIZING_DATA=str(tmp_path)) == "''"
+    said = setting(
+        "settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT, settings.ALERTS_FROM",
+        BETSIZING_DATA=str(tmp_path),
+        EMAIL_URL="smtp+tls://desk:secret@mail.example.org:587",
+        ALERTS_FROM="alerts@example.org",
+    )
+    assert said == "mail.example.org 587 5 alerts@example.org"
+
+
 def test_secret_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     data = tmp_path / "data"
     first = setting("settings.SECRET_KEY", BETSIZING_DATA=str(data))

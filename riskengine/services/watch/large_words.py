@@ -130,7 +130,10 @@ def _notional(f: Facts) -> Said:
         ),
         large.MOST_EQUITIES,
         "equities",
-        "Sell it before it expires: exercised or assigned it could not be paid for.",
+        (
+            f"At most it moves like that many shares: {wording.usd(f.notional / 100)} for 1% in the underlying. Hold "
+            "no more than you can bear to lose; what settles in shares must be sold before it expires."
+        ),
         Severity.WARNING,
     )
 
