@@ -6,6 +6,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from django.urls import path
 from django.utils import timezone
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers
 from rest_framework.pagination import CursorPagination
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 
 from betsizing.errors import ErrorsSerializer
 from positions.access import portfolio_or_404
-from positions.models import Decision, ExitSlice, Order, Portfolio, Position
+from positions.models import Decision, ExitSlice, Fill, Order, Portfolio, Position
 from positions.selectors import decisions
 from riskengine.services.decide.entries import awaits_confirmation, opening_of
 
@@ -184,6 +185,34 @@ class PositionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class FillSerializer(serializers.ModelSerializer):
+    contract = serializers.CharField(source="order.contract.occ_symbol", read_only=True, help_text="OCC symbol.")
+    side = serializers.CharField(source="order.side", read_only=True, help_text="buy or sell.")
+    intent = serializers.CharField(source="order.intent", read_only=True, help_text="Why it was ordered.")
+    order = serializers.IntegerField(
+        source="order.parent_id", read_only=True, help_text="The intent it was filled under: an id of orders/."
+    )
+
+    class Meta:
+        model = Fill
+        fields = (
+            "id",
+            "execution_id",
+            "contract",
+            "side",
+            "intent",
+            "order",
+            "position",
+            "quantity",
+            "price",
+            "fee",
+            "quote_bid",
+            "quote_ask",
+            "filled_at",
+        )
+        read_only_fields = fields
+
+
 # ---- Lists ----
 
 
@@ -236,6 +265,26 @@ class Positions(_OfPortfolio):
         return Position.objects.filter(portfolio=portfolio).select_related("contract").prefetch_related(slices)
 
 
+class FillFilter(filters.FilterSet):
+    order = filters.NumberFilter("order__parent", label="The intent it was filled under.")
+
+    class Meta:
+        model = Fill
+        fields = ("position", "order")
+
+
+@extend_schema(responses={200: FillSerializer(many=True), **NOT_THERE})
+class Fills(_OfPortfolio):
+    """Every execution, booked once, the latest first: price, fee, and the quote it was made against."""
+
+    serializer_class = FillSerializer
+    queryset = Fill.objects.none()
+    filterset_class = FillFilter
+
+    def rows(self, portfolio: Portfolio) -> QuerySet[Fill]:
+        return Fill.objects.filter(position__portfolio=portfolio).select_related("order__contract")
+
+
 class DecisionDetail(generics.GenericAPIView):
     """One decision with every gate, the trace, its inputs and its order: what it was made from, as it was stored."""
 
@@ -278,6 +327,7 @@ urlpatterns = [
     path("portfolios/<slug:slug>/decisions/", Decisions.as_view(), name="api-decisions"),
     path("portfolios/<slug:slug>/decisions/<int:decision_id>/", DecisionDetail.as_view(), name="api-decision"),
     path("portfolios/<slug:slug>/orders/", Orders.as_view(), name="api-orders"),
+    path("portfolios/<slug:slug>/fills/", Fills.as_view(), name="api-fills"),
     path("portfolios/<slug:slug>/positions/", Positions.as_view(), name="api-positions"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", PositionDetail.as_view(), name="api-position"),
 ]

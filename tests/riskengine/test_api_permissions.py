@@ -47,6 +47,7 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/entries/": (Scope.TRADE, OWN),
     f"post {P}/entries/{{decision_id}}/confirm/": (Scope.TRADE, OWN),
     f"post {P}/kill/": (Scope.RISK, OWN),
+    f"get {P}/fills/": (Scope.READ, OWN),
     f"get {P}/orders/": (Scope.READ, OWN),
     f"post {P}/orders/{{order_id}}/cancel/": (Scope.TRADE, OWN),
     f"get {P}/positions/": (Scope.READ, OWN),

@@ -36,6 +36,7 @@ def test_every_endpoint_is_described(schema: dict[str, Any]) -> None:
         "post /api/v1/portfolios/{slug}/positions/{position_id}/close/",
         "get /api/v1/portfolios/{slug}/decisions/",
         "get /api/v1/portfolios/{slug}/decisions/{decision_id}/",
+        "get /api/v1/portfolios/{slug}/fills/",
         "get /api/v1/portfolios/{slug}/orders/",
         "get /api/v1/portfolios/{slug}/positions/",
         "get /api/v1/portfolios/{slug}/positions/{position_id}/",

@@ -14,7 +14,9 @@ from django.utils import timezone
 from accounts.models import Scope, User
 from accounts.services import issue_token
 from positions.models import Decision, ExchangeSession, Order, Portfolio, Position
+from positions.services.working import work_orders
 from riskengine.services.decide import entries
+from riskengine.services.decide.plan import exit_plan
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.counts import assert_counted
@@ -413,6 +415,7 @@ def test_each_endpoint_takes_as_many_statements_as_are_committed(bet: Bet, owner
     for name, path in (
         ("api decisions", DECISIONS),
         ("api decision", f"{DECISIONS}{made['id']}/"),
+        ("api fills", f"{ORDERS.removesuffix('orders/')}fills/"),
         ("api orders", ORDERS),
         ("api positions", POSITIONS),
         ("api position", f"{POSITIONS}{position.pk}/"),
@@ -422,3 +425,17 @@ def test_each_endpoint_takes_as_many_statements_as_are_committed(bet: Bet, owner
     with assert_counted("api position close"):
         assert post(owner, f"{POSITIONS}{position.pk}/close/", {}).status_code == 201
     assert Decimal(made["dollars"]) == Decimal("13320.00")
+
+
+def test_fills_are_listed_with_what_they_were_made_for_and_against(bet: Bet, owner: Client) -> None:
+    made = post(owner).json()
+    for seconds in range(0, 45, 5):
+        work_orders(now=bet.wall(bet.at + timedelta(seconds=seconds)), plan=exit_plan)
+    rows = owner.get(ORDERS.replace("orders/", "fills/")).json()["results"]
+    row = rows[0]
+    assert [each["quantity"] for each in rows] == [1, 2], "the latest first"
+    assert (row["contract"], row["side"], row["intent"]) == (bet.contract.occ_symbol, "buy", "open")
+    assert (row["price"], row["fee"], rows[1]["fee"]) == ("44.4000", "0.65", "1.30")
+    assert (row["order"], row["quote_bid"], row["quote_ask"]) == (made["order"]["id"], "44.0000", "44.4000")
+    assert owner.get(ORDERS.replace("orders/", f"fills/?position={row['position']}")).json()["results"] == rows
+    assert owner.get(ORDERS.replace("orders/", f"fills/?order={row['order'] + 1}")).json()["results"] == []
