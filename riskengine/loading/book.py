@@ -125,7 +125,8 @@ _POSITIONS = Fields(
     }
 )
 
-# No WITH: it would keep the server from casting the columns where it reads them.
+# No WITH: it would keep the server from casting the columns where it reads them. Days are looked up and not joined:
+# the planner would take them for one row, and what they are joined with for few.
 _READ_POSITIONS = """
     SELECT p.id, p.version, w.place - 1, p.revision_id, p.contract_id,
            CASE p.regime WHEN 'morning' THEN 0 WHEN 'midday' THEN 1 WHEN 'late' THEN 2 ELSE 3 END,
@@ -134,11 +135,7 @@ _READ_POSITIONS = """
            coalesce(o.entering, false), coalesce(o.closing, false), coalesce(o.targeting, false),
            p.average_entry_price, CASE WHEN p.regime = 'seven_day' THEN p.initial_stop END, p.current_stop,
            p.high_water, p.stop_breaches, p.stop_breached_at, p.unusable_since, p.entry_at
-    FROM (
-        SELECT w.id, w.place, d.day
-        FROM unnest(%(ids)s::bigint[], %(which)s::int[]) WITH ORDINALITY AS w(id, day, place)
-        JOIN unnest(%(days)s::date[]) WITH ORDINALITY AS d(day, place) ON d.place = w.day
-    ) w
+    FROM unnest(%(ids)s::bigint[], %(which)s::int[]) WITH ORDINALITY AS w(id, day, place)
     JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
     JOIN positions_optioncontract c ON c.id = p.contract_id
     LEFT JOIN (
@@ -153,12 +150,11 @@ _READ_POSITIONS = """
         WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status IN %(live)s
         GROUP BY 1
     ) o ON o.position_id = p.id
-    WHERE %(everything)s OR w.id = ANY(%(whole)s::bigint[]) OR c.expiration_on <= w.day OR w.id IN (
-        SELECT t.id FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS t(id, which)
-        JOIN unnest(%(days)s::date[]) WITH ORDINALITY AS d(day, place) ON d.place = t.which
+    WHERE %(everything)s OR w.id = ANY(%(whole)s::bigint[]) OR c.expiration_on <= (%(days)s::date[])[w.day] OR w.id IN (
+        SELECT t.id FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS t(id, day)
         JOIN positions_position e ON e.portfolio_id = t.id AND e.quantity_open > 0
         JOIN positions_optioncontract x ON x.id = e.contract_id
-        WHERE x.expiration_on = d.day
+        WHERE x.expiration_on = (%(days)s::date[])[t.day]
     )
 """
 
