@@ -137,8 +137,9 @@ def _look(now: datetime) -> list[Seen]:
         return [Seen(*row) for row in cursor.fetchall()]
 
 
-def checks_stalled(portfolio_id: int, name: str, age_seconds: float) -> NewAlert:
-    limit = STALE_AFTER.total_seconds()
+def checks_stalled(
+    portfolio_id: int, name: str, age_seconds: float, limit: float = STALE_AFTER.total_seconds()
+) -> NewAlert:
     return NewAlert(
         code=CHECKS_STALLED,
         key=f"checks:{portfolio_id}",
@@ -171,9 +172,10 @@ _ALERTS: dict[str, Callable[[Seen], NewAlert]] = {
 
 @dataclass(slots=True)
 class Survey:
-    """How the clocks stand. Ages in seconds; None: never. `stale` are (portfolio id, name, age). `clock` and `problems`
+    """How the clocks stand. Ages and their `limit` in seconds; None: never. `stale` are (portfolio id, name, age). `clock` and `problems`
     are sentences."""
 
+    limit: float
     beat_age: float | None = None
     check_age: float | None = None
     portfolios: int = 0
@@ -184,8 +186,8 @@ class Survey:
 
 def survey(*, now: datetime, max_age: timedelta = STALE_AFTER) -> Survey:
     """Two statements, nothing written."""
-    found = Survey()
     limit = max_age.total_seconds()
+    found = Survey(limit)
     pulse = Pulse.objects.filter(name=ALERTS).first()
     if pulse is not None:
         found.beat_age = max((now - pulse.at).total_seconds(), 0.0)
@@ -230,7 +232,7 @@ def _ages(now: datetime) -> Sequence[tuple[int, str, float]]:
 
 def sound_alarm(found: Survey, *, now: datetime) -> Delivered:
     """Raise what the survey found as alerts and send it from here: whoever else would may be what stands still."""
-    alerts = [checks_stalled(*each) for each in found.stale]
+    alerts = [checks_stalled(*each, limit=found.limit) for each in found.stale]
     if found.clock:
         alerts.append(_clock_stalled(found))
     raise_alerts(alerts, now=now)
@@ -249,6 +251,6 @@ def _clock_stalled(found: Survey) -> NewAlert:
         happened=f"{found.clock} No check runs by itself: no stop, no forced close, no breaker.",
         to_do="Start the product again, or its beat and workers. Until then watch every position at the broker.",
         value=found.beat_age,
-        limit=STALE_AFTER.total_seconds(),
+        limit=found.limit,
         unit="seconds",
     )

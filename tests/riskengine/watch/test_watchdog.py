@@ -307,6 +307,7 @@ def test_the_limit_can_be_given(noon: None, portfolio: Portfolio) -> None:
     assert "the limit is 120 s" in run("--max-age", "120")
     with pytest.raises(CommandError, match="not checked for 100 s; the limit is 60 s"):
         run("--max-age", "60")
+    assert "finished 100 s ago; the limit is 60 s" in Alert.objects.get().happened
     with pytest.raises(CommandError, match="between 1 and 86400"):
         run("--max-age", "0")
 
