@@ -172,8 +172,8 @@ _ALERTS: dict[str, Callable[[Seen], NewAlert]] = {
 
 @dataclass(slots=True)
 class Survey:
-    """How the clocks stand. Ages and their `limit` in seconds; None: never. `stale` are (portfolio id, name, age). `clock` and `problems`
-    are sentences."""
+    """How the clocks stand. Ages and their `limit` in seconds; None: never. `stale` are (portfolio id, name, age).
+    `clock` and `problems` are sentences."""
 
     limit: float
     beat_age: float | None = None
