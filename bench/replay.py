@@ -30,6 +30,7 @@ QUOTES = ROOT / "positions" / "recorded" / "spx_spxw_quotes.csv.gz"
 BARS = ROOT / "positions" / "recorded" / "underlying_minute_bars.csv.gz"
 DAY = "2021-01-04"
 HELD = {
+    "account_size": 1000000000,  # no loss of the day comes near a circuit breaker
     "stop_fraction": 0.99,
     "take_profit_morning": [[4.0, 0.33], [4.5, 0.33], [5.0, 0.34]],
     "emergency_halt_loss": 0.9,
