@@ -21,7 +21,7 @@ from riskengine.calculators import take_profit
 from riskengine.loading.book import instant
 from riskengine.loading.copying import NEVER
 from riskengine.loading.watched import Watched
-from riskengine.services.watch import verdict
+from riskengine.services.watch import kill, verdict
 from riskengine.services.watch.judgement import BROKEN, Judgement, Rows
 from riskengine.services.watch.verdict import Row
 
@@ -243,7 +243,8 @@ def _flattened_by_a_person(watched: Sequence[Watched]) -> set[int]:
         return set()
     changes = PortfolioStateChange.objects.filter(portfolio__in=flattening, to_state=State.FLATTENING)
     latest = changes.order_by("portfolio_id", "-changed_at", "-id").distinct("portfolio_id")
-    return {portfolio for portfolio, actor in latest.values_list("portfolio_id", "actor_id") if actor is not None}
+    told = latest.values_list("portfolio_id", "actor_id", "cause")
+    return {portfolio for portfolio, actor, cause in told if actor is not None or cause == kill.CAUSE}
 
 
 def _prices(column: Any, sent: Any) -> list[str | None]:

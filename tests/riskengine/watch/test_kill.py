@@ -54,6 +54,13 @@ def command(desk: Desk, *given: str) -> str:
 # ---- Command line ----
 
 
+def test_what_is_flattened_from_the_command_line_was_flattened_by_a_person(desk: Desk) -> None:
+    """Also where the login name there is no user's here."""
+    command(desk, "--flatten", "--yes")
+    desk.check("10:43:01")
+    assert desk.sold() == [("flatten", 1)]
+
+
 def test_by_default_entries_stop_and_openings_are_cancelled(desk: Desk) -> None:
     assert "REDUCING; 1 openings" in command(desk)
     assert (Portfolio.objects.get().state, opening()) == (State.REDUCING, OrderStatus.CANCELLING)
