@@ -83,6 +83,8 @@ class Book:
     quoted_at: IntColumn
     changed_at: IntColumn
     confirmed_at: IntColumn
+    halted: BoolColumn
+    resumed_at: IntColumn
 
     def __len__(self) -> int:
         return len(self.position)
@@ -170,12 +172,16 @@ _CONTRACTS = Fields(
         "quoted_at": INSTANT,
         "changed_at": INSTANT,
         "confirmed_at": INSTANT,
+        "halted": BOOLEAN,
+        "resumed_at": INSTANT,
     }
 )
 
 _READ_CONTRACTS = """
     SELECT w.row - 1, c.multiplier, array_position(%(tick_classes)s, c.tick_class::text),
-           c.expiration_on - m.day, q.bid, q.ask, q.quoted_at, q.changed_at, q.confirmed_at
+           c.expiration_on - m.day, q.bid, q.ask, q.quoted_at, q.changed_at, q.confirmed_at,
+           coalesce(h.halted_at IS NOT NULL AND (h.resumed_at IS NULL OR h.resumed_at > m.at), false),
+           CASE WHEN h.resumed_at <= m.at THEN h.resumed_at END
     FROM unnest(%(contracts)s::bigint[], %(markets)s::int[]) WITH ORDINALITY AS w(contract, market, row)
     JOIN unnest(%(sources)s::text[], %(at)s::timestamptz[], %(days)s::date[]) WITH ORDINALITY
         AS m(source, at, day, market) ON m.market = w.market
@@ -185,6 +191,10 @@ _READ_CONTRACTS = """
         WHERE contract_id = w.contract AND source = m.source AND quoted_at <= m.at
         ORDER BY quoted_at DESC LIMIT 1
     ) q ON true
+    LEFT JOIN LATERAL (
+        SELECT halted_at, resumed_at FROM positions_tradinghalt
+        WHERE instrument_id = c.underlying_id AND halted_at <= m.at ORDER BY halted_at DESC LIMIT 1
+    ) h ON true
 """
 
 _SLICES = Fields(

@@ -21,7 +21,7 @@ from riskengine.loading.watched import Watched
 SECOND = 1_000_000
 PRICE_PLACES = 4
 ROUNDING = 0.0002  # USD: prices are rounded to their four places before a slice is compared with them
-NO_PRICE, BROKEN = "NO_PRICE", "EXIT_ERROR"
+NO_PRICE, BROKEN, HALTED = "NO_PRICE", "EXIT_ERROR", "UNDERLYING_HALTED"
 
 Rows = IntColumn
 
@@ -198,12 +198,19 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
     over = expires_today & (market.closes_at != NEVER) & (market.at >= market.closes_at)
     expired = (book.days < 0) | over | book.awaiting
     early = book.entry_at > market.at
-    active = in_session & ~expired & ~early & ~book.closing
+    active = in_session & ~expired & ~early & ~book.closing & ~book.halted
+    frozen = in_session & ~expired & book.halted & expires_today
+    if frozen.any():
+        judgement.fail(
+            rows[frozen], HALTED, "Trading in the underlying is halted: nothing can be sold until it resumes."
+        )
     if early.any():
         judgement.fail(rows[early], "CLOCK", "Market time lies before the entry: nothing can be judged by this clock.")
 
-    # A quote from before the open is no price of this session: neither a profit nor a blind stop may rest on it.
-    today = book.confirmed_at >= market.opens_at
+    # A quote from before the open, or from before trading was resumed, is no price: neither a profit nor a blind stop
+    # may rest on it.
+    opens_at, reopened = _trading_since(book, market)
+    today = book.confirmed_at >= opens_at
     bid, ask = np.where(today, book.bid, np.nan), np.where(today, book.ask, np.nan)
     age = np.where(today, (market.at - np.where(today, book.confirmed_at, market.at)) / SECOND, np.nan)
     fresh = stops.fresh(age, expires_today, market.recorded, limits)
@@ -239,6 +246,7 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
     unusable_since = np.where(~active, book.unusable_since, np.where(usable, NEVER, since))
     without = np.where(active & ~usable, (market.at - np.where(usable, market.at, since)) / SECOND, np.nan)
     blind = active & ~usable & stops.blind_stop(stop, bid, ask, fresh, without, limits)
+    blind &= ~reopened | (without >= limits.stop_blind_seconds)
     dark = active & ~usable & (without >= limits.stop_blind_seconds) & ~(ask > 0.0) & ~(bid >= 0.0)
     if dark.any():
         judgement.fail(rows[dark], NO_PRICE, "There is no price to hold the stop against.")
@@ -247,7 +255,9 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
     forced = active & stops.forced_close_due(
         to_close, np.full(len(book), np.nan), expires_today, limits.forced_close_minutes
     )
-    stopped = good & streak.fires | blind
+    # The first quote after a halt may be anything: it never stops out alone, however deep it is (A-24).
+    confirmed = ~reopened | (streak.count >= limits.stop_confirmations)
+    stopped = good & streak.fires & confirmed | blind
     whole = forced | stopped | (market.flattening & active)
     may_sell = good & ~whole & ~book.entering & (book.pending < book.quantity_open)
     sells = may_sell & (hits_target | _may_cross(book, market, bid, limits, seven))
@@ -281,13 +291,20 @@ def oldest_usable(book: Book, market: Market, limits: Limits) -> IntColumn:
     return (np.where(market.recorded, limits.recorded_quote_max_age_seconds, live) * SECOND).astype(np.int64)
 
 
+def _trading_since(book: Book, market: Market) -> tuple[IntColumn, BoolColumn]:
+    """Since when there are prices: the session's open, or the end of a halt in it; and where that is a halt's end."""
+    reopened = (market.opens_at != NEVER) & (book.resumed_at > market.opens_at)
+    return np.where(reopened, book.resumed_at, market.opens_at), reopened
+
+
 def _unusable_since(book: Book, market: Market, fresh: BoolColumn, limits: Limits) -> IntColumn:
     """Since when an unusable row has had no usable quote: the stored time, else when this quote became known or, if it
     was sound, too old. It is told by the quote, not by the look, so that a slow check counts the same seconds."""
     told = np.where(fresh, book.quoted_at, book.confirmed_at + oldest_usable(book, market, limits))
-    begun = np.maximum(market.opens_at, book.entry_at)
-    told = np.where(book.confirmed_at < market.opens_at, begun, np.maximum(told, begun))
-    stored = np.where(book.unusable_since == NEVER, told, np.maximum(book.unusable_since, market.opens_at))
+    opens_at, _ = _trading_since(book, market)
+    begun = np.maximum(opens_at, book.entry_at)
+    told = np.where(book.confirmed_at < opens_at, begun, np.maximum(told, begun))
+    stored = np.where(book.unusable_since == NEVER, told, np.maximum(book.unusable_since, opens_at))
     since: IntColumn = np.minimum(stored, market.at)
     return since
 
