@@ -3,9 +3,11 @@
 Migrations run once for their content, into a template; each worker of each run clones that in a tenth of a second.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,6 +117,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=f"browser test: {NO_CHROMIUM}"))
+
+
+@contextmanager
+def the_machine(how: int) -> Iterator[None]:
+    """Shared by the browser's tests (`fcntl.LOCK_SH`), had alone by a whole running product (`LOCK_EX`): at once they
+    would starve each other. It holds between the workers of a run and between runs."""
+    with (Path(tempfile.gettempdir()) / f"betsizing-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, how)
+        yield
 
 
 @pytest.fixture(scope="session")

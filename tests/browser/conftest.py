@@ -1,5 +1,6 @@
 """A browser and a server with a few recorded minutes, in a database of their own: what a page commits stays there."""
 
+import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import market
-from tests.conftest import TEMPLATE_LOCK, clone, drop, maintenance, migrated_template, use
+from tests.conftest import TEMPLATE_LOCK, clone, drop, maintenance, migrated_template, the_machine, use
 
 FLAGS = (
     "--headless",
@@ -24,6 +25,12 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+@pytest.fixture(autouse=True)
+def not_beside_a_crash_test() -> Iterator[None]:
+    with the_machine(fcntl.LOCK_SH):
+        yield
 
 
 @pytest.fixture(scope="package")

@@ -129,7 +129,7 @@ class Session:
             found[:] = self._children(WORDS[victim])
             return bool(found)
 
-        assert eventually(find, 30), f"{victim} does not run"
+        assert eventually(find, 30), f"{victim} does not run: {self.said()[-6000:]}"
         return found[0]
 
     def _children(self, words: str) -> list[psutil.Process]:
@@ -201,6 +201,8 @@ class Session:
                 return f"{what}: stands still {BACK_SECONDS} s after the kill"
         if not eventually(self._answers, BACK_SECONDS):
             return f"web: no answer {BACK_SECONDS} s after the kill"
+        if self._ended:
+            return f"up ended: {self.said()[-6000:]}"
         if not self._trades():
             return f"the trader ended: {self.said()[-2000:]}"
         return ""

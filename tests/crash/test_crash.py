@@ -1,13 +1,22 @@
 """Real processes of a running session are killed at random moments, and nothing is lost, doubled or forgotten."""
 
+import fcntl
 import random
+from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import the_machine
 from tests.crash.plan import run
 from tests.crash.session import Session
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]  # one after another with what else needs the time
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    with the_machine(fcntl.LOCK_EX):
+        yield
 
 
 def test_whatever_is_killed_no_promise_is_broken(request: pytest.FixtureRequest) -> None:

@@ -11,7 +11,7 @@ import random
 import sys
 import time as clock
 from contextlib import suppress
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -36,7 +36,8 @@ from tests.crash.invariants import BUSY, GUARDED  # noqa: E402
 from tests.riskengine import market  # noqa: E402
 
 SPEED = Decimal(4)
-STARTS = new_york_instant(market.MONDAY, time(10, 30))
+DAY = date(2021, 1, 5)  # not the day of the demo's recording, whose prices of SPX are others
+STARTS = new_york_instant(DAY, time(10, 30))
 STRIKES = ("3690", "3695", "3700", "3705", "3710")
 TICK = 0.4  # seconds of wall time between quotes
 SIZE = 400
@@ -68,12 +69,12 @@ def prepare() -> None:
     """The market as it opens, and both portfolios; once."""
     if Portfolio.objects.filter(slug=GUARDED).exists():
         return
-    contracts = [market.spxw(strike) for strike in STRIKES]
+    contracts = [market.spxw(strike, expires=DAY) for strike in STRIKES]
     known = STARTS - timedelta(minutes=1)
     for contract in contracts:
         market.quote(contract, known, bid="44.00", ask="44.40", size=SIZE, volume=1_000_000, interest=1_000_000)
-    market.vix(market.MONDAY, opened="18.00")
-    market.vix(market.session_before(market.MONDAY), opened="17.00", closed="17.50")
+    market.vix(DAY, opened="18.00")
+    market.vix(market.session_before(DAY), opened="17.00", closed="17.50")
     bars(known)
     cash = {BUSY: Decimal(50_000_000), GUARDED: Decimal(60_000)}
     for slug, numbers in LIMITS.items():
@@ -99,8 +100,8 @@ class Trader:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
-        self.contracts = list(OptionContract.objects.filter(root="SPXW", strike__in=STRIKES).order_by("pk"))
-        self.contracts = [each for each in self.contracts if each.expiration_on == market.MONDAY]
+        chain = OptionContract.objects.filter(root="SPXW", expiration_on=DAY, strike__in=STRIKES, right="C")
+        self.contracts = list(chain.order_by("pk"))
         self.prices = {each.pk: 44.0 for each in self.contracts}
         self.asked: tuple[str, str, Any] | None = None
         self.bets = 0
