@@ -135,7 +135,7 @@ def test_a_phantom_trip_from_one_bad_tick() -> None:
 def test_a_stop_command_that_opens_a_new_position(desk: Desk) -> None:
     """Not by an entry still working, not by one asked for meanwhile, and not by selling more than is held."""
     position = desk.hold(12)
-    entry = desk.bet.order(market.spxw("3705"), 3, "41.00", next_step_at=desk.at("10:42:08"))
+    entry = desk.bet.order(market.spxw("3705"), 3, "41.00", created_at=desk.at("10:43:00"))
     desk.quote("10:43:00", "42.00", "42.40")
     desk.quote("10:43:00", "40.60", "40.60", contract=entry.contract)
     desk.check("10:43:00")
