@@ -15,6 +15,7 @@ from positions.market.clock import LIVE, market_now
 from positions.models import Portfolio, State
 
 EXCHANGE = "XNYS"
+LATELY_DAYS = 60  # what is held is younger: it was opened at most nine days before its expiration
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -35,7 +36,7 @@ class Watched:
     """A portfolio at its market time `at`. `session` is that New York date's, None on a day without one.
 
     `equity_start_of_day` and `net_deposits` (USD) are of that date's snapshot, None before it is taken. `revision` is
-    the one in force, which new bets and the breakers read.
+    the one in force, which new bets and the breakers read; `after_split`: something was split in the last weeks.
     """
 
     portfolio_id: int
@@ -51,6 +52,7 @@ class Watched:
     session: Session | None
     equity_start_of_day: float | None
     net_deposits: float | None
+    after_split: bool
 
     @property
     def is_flattening(self) -> bool:
@@ -121,7 +123,8 @@ def watched_portfolios(
         timed.append((row[: len(_COLUMNS)], clock[0], time_of[0]))
         days[row[0]] = time_of[1]
     watched = []
-    for (row, kind, at), (session, equity, deposits, first, last) in zip(timed, _sessions(days), strict=True):
+    for (row, kind, at), found in zip(timed, _sessions(days), strict=True):
+        session, after_split, equity, deposits, first, last = found
         portfolio_id, name, source, system, state, revision, cash = row
         day = days[portfolio_id]
         if first is None or last is None or not first <= day <= last:
@@ -143,6 +146,7 @@ def watched_portfolios(
                 session=session,
                 equity_start_of_day=equity,
                 net_deposits=deposits,
+                after_split=after_split,
             )
         )
     return watched, errors
@@ -163,8 +167,9 @@ def _time_of(clock: tuple, now: datetime) -> tuple[datetime, date] | str:
 
 def _sessions(
     days: Mapping[int, date],
-) -> list[tuple[Session | None, float | None, float | None, date | None, date | None]]:
-    """The session of each portfolio's date, its snapshot's figures, and how far the table reaches.
+) -> list[tuple[Session | None, bool, float | None, float | None, date | None, date | None]]:
+    """The session of each portfolio's date, whether something was split lately, its snapshot's figures, and how far the
+    table reaches.
 
     Sessions by date and figures as arrays: ten thousand rows of times take longer to be read than all the rest.
     """
@@ -179,6 +184,10 @@ def _sessions(
                    (SELECT max(session_on) FROM positions_exchangesession WHERE exchange = %(exchange)s),
                    array_agg(s.open_at ORDER BY d.place), array_agg(s.close_at ORDER BY d.place),
                    array_agg(s.is_early ORDER BY d.place),
+                   array_agg(EXISTS (
+                       SELECT FROM positions_split x
+                       WHERE x.effective_on <= d.day AND x.effective_on > d.day - %(lately)s
+                   ) ORDER BY d.place),
                    (SELECT ARRAY[array_agg(e.equity_start_of_day::float8 ORDER BY w.place),
                                  array_agg(e.net_deposits::float8 ORDER BY w.place)]
                     FROM unnest(%(ids)s::bigint[], %(which)s::int[]) WITH ORDINALITY AS w(portfolio_id, day, place)
@@ -193,13 +202,14 @@ def _sessions(
                 "which": [place[day] + 1 for day in days.values()],
                 "dates": dates,
                 "exchange": EXCHANGE,
+                "lately": LATELY_DAYS,
             },
         )
-        first, last, opens, closes, early, (equities, deposits) = cursor.fetchone()
+        first, last, opens, closes, early, splits, (equities, deposits) = cursor.fetchone()
     sessions = [
         Session(day, *hours) if hours[0] else None for day, *hours in zip(dates, opens, closes, early, strict=True)
     ]
     return [
-        (sessions[place[day]], equity, deposit, first, last)
+        (sessions[place[day]], splits[place[day]], equity, deposit, first, last)
         for day, equity, deposit in zip(days.values(), equities, deposits, strict=True)
     ]

@@ -122,8 +122,7 @@ def _start_sessions(watched: Sequence[Watched], now: datetime, result: CheckResu
 
 def _apply_splits(watched: Sequence[Watched], now: datetime, result: CheckResult) -> None:
     """What is held of an underlying that was split over night is what it was, in new contracts (A-22)."""
-    days = {each.portfolio_id: each.day for each in watched if each.session is not None}
-    due = splits_due(days)
+    due = splits_due({each.portfolio_id: each.day for each in watched if each.after_split})
     for each in watched:
         if each.portfolio_id in due:
             with _apart(each, "A split could not be applied.", result):
