@@ -178,6 +178,9 @@ def load_facts(watched: Sequence[Watched], limits: Limits, memory: Memory) -> Fa
     level = scattered(LEVEL, len(markets), "number", np.nan)[market]
     known_at = scattered(LEVEL, len(markets), "at", np.nan)[market]
     at = np.array([microseconds(each.at) for each in watched], np.float64)
+    # A reading ages; a recorded day's figure is as fresh as its label says, whoever of the day looks at it.
+    recorded = np.array([each.clock_kind == ClockKind.RECORDED for each in watched], np.bool_)
+    age = np.where(recorded & ~np.isnan(level), 0.0, (at - known_at) / 1e6)
     stops = rows[STOPS]
     starts, taken = _starts(found, rows, np.array([day_number(each.day) for each in watched], np.int64))
     five, twenty = _since(starts, taken, memory, "drawdown_5"), _since(starts, taken, memory, "drawdown_20")
@@ -199,7 +202,7 @@ def load_facts(watched: Sequence[Watched], limits: Limits, memory: Memory) -> Fa
             )
         },
         vix=level,
-        vix_age_seconds=(at - known_at) / 1e6,
+        vix_age_seconds=age,
     )  # fmt: skip
 
 

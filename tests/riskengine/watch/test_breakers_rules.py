@@ -8,8 +8,8 @@ import pytest
 
 from accounts.models import User
 from accounts.services import ensure_groups
-from positions.models import EquitySnapshot, OptionQuote, Portfolio, Position, State, VixReading
-from positions.services.portfolio import move_cash
+from positions.models import ClockKind, EquitySnapshot, OptionQuote, Portfolio, Position, State, VixReading
+from positions.services.portfolio import ClockSetting, move_cash
 from riskengine.models import Breaker, BreakerEvent
 from riskengine.services.watch.clearing import NotClearable, clear_breaker
 from tests import factories
@@ -372,3 +372,17 @@ def test_one_portfolio_and_two_hundred_take_the_same_statements() -> None:
     many = counts("10:44:30", "10:45:00", "32.00")
     assert Breaker.objects.filter(code="vix", state="tripped").count() == 200
     assert few == many
+
+
+def test_two_recordings_of_one_day_at_different_times_have_the_same_fresh_index() -> None:
+    """A recorded day's figure does not age by the clock of whoever looks at it first."""
+    desk = guarded.guarded()
+    later = ClockSetting(
+        kind=ClockKind.RECORDED, market_started_at=desk.at("12:00:00"), label="the same day, an hour ahead"
+    )
+    factories.portfolio(
+        of=desk.portfolio.profile, clock=later, quote_source=desk.portfolio.quote_source, now=desk.bet.wall()
+    )
+    desk.check("10:43:00", "risk")
+    desk.check("10:43:30", "risk")
+    assert "stale_vix" not in tripped()
