@@ -42,6 +42,8 @@ def limits_in_columns(limits: Mapping[int, Limits], revisions: IntColumn) -> Lim
     distinct, which = np.unique(revisions, return_inverse=True)
     chosen = [limits[revision] for revision in distinct.tolist()]
     first = chosen[0]
+    if len(chosen) == 1:
+        return first
     columns: dict[str, Any] = {}
     for each in fields(Limits):
         numbers = [getattr(one, each.name) for one in chosen]
@@ -147,6 +149,8 @@ def load_memory(
     found["place"] = places[found["place"]]
     memory = Memory.none(len(watched))
     memory.cash[found["place"]] = found["cash"]
+    if (found["code"] < 0).all():
+        return memory, {}  # the usual case: nothing was ever counted
     plain = (found["underlying"] == 0) & (found["code"] >= 0)
     where = found["place"][plain], found["code"][plain]
     for each in fields(Memory)[1:]:

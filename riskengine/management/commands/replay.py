@@ -1,3 +1,4 @@
+import gc
 import json
 import signal
 import sys
@@ -65,6 +66,8 @@ class Command(BaseCommand):
             gates=not options["no_gates"],
             cash=options["cash"],
         )
+        gc.freeze()  # what was imported stays: the collector need not look at it again and again,
+        gc.set_threshold(50_000, 20, 20)  # and what a step makes is gone with it
         before = signal.signal(signal.SIGTERM, _end)
         progress = _Progress(self, options["speed"], shown=options["verbosity"] > 0)
         try:

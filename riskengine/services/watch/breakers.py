@@ -121,6 +121,8 @@ def _at_once(look: Look, verdict: Verdict, far: BoolColumn) -> BoolColumn:
 
 def _confirmed(look: Look, code: str, verdict: Verdict) -> Iterator[Change]:
     memory, at = look.memory, PLACE[code]
+    if not (verdict.breached.any() or verdict.alert.any() or memory.count[:, at].any()):
+        return  # nothing to count, and no count to end
     tripped, today = memory.tripped[:, at], memory.session[:, at] == look.day
     quoted = look.worth.quote_at != NEVER
     # A breach that no usable quote stands behind is not counted: the marks are those of an earlier look.
@@ -205,6 +207,8 @@ def judge_stop_outs(look: Look, facts: Facts, known: dict[UnderlyingKey, ByUnder
                 session=int(look.day[place]), reason=words.cleared("stop_outs", look.watched[place], np.nan, np.nan),
             )  # fmt: skip
     keys = list(facts.stops)
+    if not keys:
+        return
     places = np.array([place for place, _ in keys], np.int64)
     most = np.broadcast_to(look.limits.max_stopouts_per_underlying, len(look.at))[places]
     verdict = breakers.stop_outs(
