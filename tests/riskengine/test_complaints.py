@@ -325,6 +325,8 @@ def gaps_of(interval: object, begins: datetime, ends: datetime) -> list[timedelt
 
 def test_an_alert_that_does_not_say_what_to_do(broker: FlakyBroker) -> None:
     desk = guarded.guarded()
+    guarded.look(desk, "10:42:30", "177.5000")  # three quarters of the way to L1
+    run_alerts(now=desk.bet.wall(desk.at("10:42:31")))
     fall(desk, "80.0000")
     desk.check("10:43:03")
     broker.on_submit = REJECTED
