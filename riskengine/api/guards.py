@@ -1,5 +1,7 @@
 """The guards over the API: circuit breakers and what happened to them, clearing one, and the kill switch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -105,6 +107,17 @@ class StateSerializer(serializers.Serializer):
     state = serializers.CharField(help_text="The trading state now.")
 
 
+@contextmanager
+def domain_errors() -> Iterator[None]:
+    """What a service refuses to clear, in the API's error shape."""
+    try:
+        yield
+    except NotClearable as problem:
+        raise Unprocessable("NOT_CLEARABLE", str(problem)) from problem
+    except PermissionDenied as problem:
+        raise exceptions.PermissionDenied(str(problem)) from problem
+
+
 class _Act(APIView):
     token_scope = Scope.RISK
     parser_classes = [ShallowJSONParser]
@@ -160,12 +173,8 @@ class Clearing(_Act):
         if breaker is None:
             raise Http404("There is no such breaker, or it is not yours.")
         asked = self.asked(request, ReasonSerializer)
-        try:
+        with domain_errors():
             clear_breaker(breaker=breaker, actor=request.user, reason=asked["reason"], now=timezone.now())
-        except NotClearable as problem:
-            raise Unprocessable("NOT_CLEARABLE", str(problem)) from problem
-        except PermissionDenied as problem:
-            raise exceptions.PermissionDenied(str(problem)) from problem
         breaker.refresh_from_db()
         return Response(BreakerSerializer(breaker).data)
 
@@ -179,12 +188,8 @@ class Reactivation(_Act):
     def post(self, request: Request, slug: str) -> Response:
         portfolio = portfolio_or_404(request.user, slug)
         asked = self.asked(request, ReasonSerializer)
-        try:
+        with domain_errors():
             reactivate(portfolio=portfolio, actor=request.user, reason=asked["reason"], now=timezone.now())
-        except NotClearable as problem:
-            raise Unprocessable("NOT_CLEARABLE", str(problem)) from problem
-        except PermissionDenied as problem:
-            raise exceptions.PermissionDenied(str(problem)) from problem
         portfolio.refresh_from_db()
         return Response(StateSerializer({"state": portfolio.state}).data)
 
