@@ -149,10 +149,11 @@ _READ_POSITIONS = """
                bool_or(o.intent = ANY(%(closes)s)) AS closing,
                bool_or(o.intent = 'target') AS targeting
         FROM positions_order o
-        WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status IN %(live)s
+        WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status = ANY(%(live)s)
         GROUP BY 1
     ) o ON o.position_id = p.id
-    WHERE %(everything)s OR w.id = ANY(%(whole)s::bigint[]) OR c.expiration_on <= (%(days)s::date[])[w.day] OR w.id IN (
+    WHERE %(everything)s::bool OR w.id = ANY(%(whole)s::bigint[])
+        OR c.expiration_on <= (%(days)s::date[])[w.day] OR w.id IN (
         SELECT t.id FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS t(id, day)
         JOIN positions_position e ON e.portfolio_id = t.id AND e.quantity_open > 0
         JOIN positions_optioncontract x ON x.id = e.contract_id
@@ -234,7 +235,7 @@ def load(watched: Sequence[Watched], *, everything: bool) -> Book:
             "whole": [each.portfolio_id for each in watched if each.is_flattening],
             "everything": everything,
             "closes": list(WHOLE_POSITION),
-            "live": tuple(LIVE),
+            "live": list(LIVE),
         },
     )
     if (np.diff(columns["position"]) < 0).any():

@@ -54,9 +54,11 @@ _FACTS = Fields({"kind": INTEGER, "place": INTEGER, "key": BIGINT, "number": MIC
 _READ_FACTS = """
     WITH t AS MATERIALIZED (
         SELECT t.*,
-               coalesce((SELECT session_on FROM positions_exchangesession WHERE exchange = 'XNYS' AND session_on <= day
+               coalesce((SELECT session_on FROM positions_exchangesession
+                         WHERE exchange = 'XNYS' AND session_on <= day AND session_on > day - %(back_days)s::int
                          ORDER BY session_on DESC OFFSET 4 LIMIT 1), '-infinity') AS five_on,
-               coalesce((SELECT session_on FROM positions_exchangesession WHERE exchange = 'XNYS' AND session_on <= day
+               coalesce((SELECT session_on FROM positions_exchangesession
+                         WHERE exchange = 'XNYS' AND session_on <= day AND session_on > day - %(back_days)s::int
                          ORDER BY session_on DESC OFFSET 19 LIMIT 1), '-infinity') AS twenty_on
         FROM unnest(%(at)s::timestamptz[], %(day)s::date[], %(day_at)s::timestamptz[], %(window_at)s::timestamptz[],
                     %(pause_at)s::timestamptz[], %(streak)s::int[], %(back_at)s::timestamptz[]) WITH ORDINALITY
@@ -75,7 +77,7 @@ _READ_FACTS = """
         LEFT JOIN unnest(%(losing_streak)s::int[], %(losing_streak_at)s::timestamptz[]) AS l(place, at)
             ON l.place = w.place
     )
-    SELECT %(rejected)s, w.place - 1, 0, count(*), NULL::timestamptz
+    SELECT %(rejected)s::int, w.place - 1, 0, count(*), NULL::timestamptz
     FROM w
     JOIN positions_order o ON o.portfolio_id = w.id AND o.created_at >= w.day_at AND o.created_at <= w.at
     WHERE o.status = 'rejected' AND o.parent_id IS NOT NULL
@@ -120,8 +122,8 @@ _READ_FACTS = """
         AND e.session_on > (w.back_at AT TIME ZONE 'UTC')::date AND e.session_on <= w.day
     WHERE NOT w.plain
   UNION ALL
-    SELECT CASE k WHEN 5 THEN %(peak_5)s ELSE %(peak_20)s END, place - 1, 0, CASE k WHEN 5 THEN five ELSE twenty END,
-           NULL
+    SELECT CASE k WHEN 5 THEN %(peak_5)s::int ELSE %(peak_20)s::int END, place - 1, 0,
+           CASE k WHEN 5 THEN five ELSE twenty END, NULL
     FROM (
         SELECT w.place, max(e.equity_start_of_day) FILTER (WHERE e.session_on >= w.five_on) AS five,
                max(e.equity_start_of_day) AS twenty
@@ -133,7 +135,8 @@ _READ_FACTS = """
   UNION ALL
     SELECT %(session)s, 0, s.session_on - '1970-01-01'::date, 0, NULL
     FROM positions_exchangesession s
-    WHERE s.exchange = 'XNYS' AND s.session_on > (%(first)s AT TIME ZONE 'UTC')::date AND s.session_on <= %(last)s
+    WHERE s.exchange = 'XNYS' AND s.session_on > (%(first)s::timestamptz AT TIME ZONE 'UTC')::date
+        AND s.session_on <= %(last)s::date
   UNION ALL
     SELECT %(level)s, m.row - 1, 0, r.level, r.known_at
     FROM unnest(%(indexes)s::text[], %(sources)s::text[], %(recorded)s::bool[], %(index_at)s::timestamptz[],
@@ -142,12 +145,12 @@ _READ_FACTS = """
     CROSS JOIN LATERAL (
         (SELECT close AS level, read_at AS known_at FROM positions_vixreading v
          WHERE NOT m.recorded AND v.kind = 'live' AND v.index = m.index AND v.read_at <= m.at
-           AND CASE WHEN m.source = '' THEN NOT starts_with(v.source, %(made_up)s) ELSE v.source = m.source END
+           AND CASE WHEN m.source = '' THEN NOT starts_with(v.source, %(made_up)s::text) ELSE v.source = m.source END
          ORDER BY read_at DESC, id DESC LIMIT 1)
       UNION ALL
         (SELECT CASE WHEN m.opened AND v.session_on = m.day THEN v.open ELSE v.close END, m.at
          FROM positions_vixreading v
-         WHERE m.recorded AND v.kind = 'daily' AND v.index = m.index AND v.session_on > m.day - %(vix_days)s
+         WHERE m.recorded AND v.kind = 'daily' AND v.index = m.index AND v.session_on > m.day - %(vix_days)s::int
            AND CASE WHEN m.opened THEN v.session_on = m.day OR (m.weekend AND v.session_on < m.day)
                     ELSE v.session_on < m.day END
          ORDER BY v.session_on DESC LIMIT 1)
@@ -245,6 +248,7 @@ def _asked(watched: Sequence[Watched], limits: Limits, memory: Memory, markets: 
         "pause_at": [at - timedelta(minutes=minutes) for at, _, _, minutes, _ in moments],
         "streak": [int(count) for *_, count in moments],
         "back_at": [midnights[day] - LOOK_BACK for _, day, *_ in moments],
+        "back_days": LOOK_BACK.days,
         "first": min(midnights.values()) - LOOK_BACK,
         "last": max(midnights),
         **_cleared(memory, "rejected_orders"),

@@ -1,19 +1,31 @@
-"""Columns by COPY: exact, in order, and never shifted by a NULL."""
+"""Columns by COPY and by a prepared statement: exact, in order, and never shifted by a NULL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import numpy as np
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from riskengine.loading import copying
 from riskengine.loading.book import instant, microseconds
 from riskengine.loading.copying import BIGINT, BOOLEAN, INSTANT, INTEGER, MICROS, NEVER, Fields, copy_columns
 
 pytestmark = pytest.mark.django_db
 
 ROW = Fields({"a": BIGINT, "b": INTEGER, "c": BOOLEAN, "d": INSTANT, "e": MICROS})
+WHOLE = Fields({"x": BIGINT})
+
+
+@pytest.fixture(autouse=True, params=["many", "few", "pooled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How it is asked, which changes no answer."""
+    monkeypatch.setattr(copying, "FEW", -1 if request.param == "many" else 10_000)
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", request.param == "pooled")
+    return str(request.param)
 
 
 def test_every_kind_arrives_as_what_it_is() -> None:
@@ -48,3 +60,31 @@ def test_a_null_where_none_may_be_is_refused(rows: str) -> None:
 def test_a_decimal_becomes_the_float_nearest_to_it(prices: list[Decimal]) -> None:
     columns = copy_columns("SELECT * FROM unnest(%(prices)s::numeric[])", Fields({"price": MICROS}), {"prices": prices})
     assert columns["price"].tolist() == [float(price) for price in prices]
+
+
+def prepared() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        return int(cursor.fetchone()[0])
+
+
+def test_what_is_asked_of_few_is_planned_once(way: str) -> None:
+    question = f"SELECT x * 2 FROM unnest(%(of)s::bigint[]) AS x -- {way}\n"
+    before = prepared()
+    answers = [copy_columns(question, WHOLE, {"of": [at, at + 1]})["x"].tolist() for at in range(3)]
+    assert answers == [[0, 2], [2, 4], [4, 6]]
+    assert prepared() == before + (way == "few")
+
+
+def test_another_connection_prepares_its_own() -> None:
+    question = "SELECT x FROM unnest(%(of)s::bigint[]) AS x"
+
+    def asked_of_another() -> list[int]:
+        try:
+            return copy_columns(question, WHOLE, {"of": [2]})["x"].tolist()
+        finally:
+            connection.close()
+
+    assert copy_columns(question, WHOLE, {"of": [1]})["x"].tolist() == [1]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asked_of_another).result() == [2]
