@@ -145,6 +145,11 @@ CODES: tuple[Code, ...] = (
         unknown="No risk check has run yet. Entries wait until the checks run.",
     ),
     Code(
+        "RISK_UNKNOWN",
+        _G,
+        "The last risk check could not judge this portfolio. Entries wait until one can; its reading says why.",
+    ),
+    Code(
         "SPREAD_TOO_WIDE",
         _G,
         "The spread is {saw} of the mid; the limit for this bet is {limit}.",

@@ -55,7 +55,7 @@ def judge_entry(
 
 
 # Judged only when an entry is placed: a size looked at for information waits for nobody.
-AT_PLACEMENT = frozenset({"HEARTBEAT_STALE", "NOT_RECONCILED"})
+AT_PLACEMENT = frozenset({"HEARTBEAT_STALE", "RISK_UNKNOWN", "NOT_RECONCILED"})
 
 
 def entry_gates(system: str, *, placing: bool) -> tuple[Rule, ...]:

@@ -53,6 +53,7 @@ class Market:
     vix_age_seconds: FloatColumn
     vix_max_age_seconds: FloatColumn
     heartbeat_age_seconds: FloatColumn
+    risk_known: BoolColumn
     volume: FloatColumn
     open_interest: FloatColumn
     index_sized: BoolColumn
@@ -124,6 +125,11 @@ def not_too_late(case: Case) -> Verdict:
 def heartbeat_fresh(case: Case) -> Verdict:
     age, limit = case.market.heartbeat_age_seconds, case.limits.heartbeat_max_age_seconds
     return age, limit, at_most(age, limit)
+
+
+@gate("RISK_UNKNOWN", "Judged by the last risk check", YES_NO, "P-22, A-10")
+def risk_known(case: Case) -> Verdict:
+    return case.market.risk_known, 1.0, case.market.risk_known
 
 
 @gate("NEEDS_CONFIRMATION", "Day loss before confirmation", "USD", "P-08")
@@ -317,7 +323,7 @@ STATE: tuple[Rule, ...] = (
 )
 CLOCK: tuple[Rule, ...] = (session_open, not_halted, no_blackout, not_too_early)
 CONTRACT: tuple[Rule, ...] = (not_adjusted, not_am_settled, expiration_in_range)
-FRESH: tuple[Rule, ...] = (quote_fresh, vix_fresh, heartbeat_fresh, has_bid, not_crossed)
+FRESH: tuple[Rule, ...] = (quote_fresh, vix_fresh, heartbeat_fresh, risk_known, has_bid, not_crossed)
 LIQUID: tuple[Rule, ...] = (
     spread_narrow,
     volume_known,

@@ -72,12 +72,13 @@ class Latched(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the portfolio itself brings to an entry: entries asked for within the throttle's window, its tripped
-    breakers, when the last risk check finished (wall time; None where none did), its record, and its last closes, the
-    newest first."""
+    breakers, when the last risk check finished (wall time; None where none did) and whether it could judge it, its
+    record, and its last closes, the newest first."""
 
     opening_intents: int
     latched: tuple[Latched, ...]
     checked_at: datetime | None
+    risk_known: bool
     record: Record
     closes: tuple[Closed, ...]
 
@@ -136,12 +137,17 @@ def read_facts(
     wanted = sorted({contracts[pk].underlying_id for pk in asked})
     spy, spy_source = _spy(source, at, spot_max_age)
     alone = not held and len(asked) < 2  # nothing to be correlated with
+    measured = {
+        "window": int(limits.correlation_window_sessions),
+        "min_common": int(limits.correlation_min_common_sessions),
+        "max_age": int(limits.correlation_max_age_sessions),
+    }
     return Facts(
         contracts=contracts,
         prices=underlying_prices(underlyings, source=source, now=at) if underlyings else {},
         fundamentals=fundamentals_at(wanted, on=session.day) if wanted else {},
         listed=_listed(wanted, session.day, at) if wanted else {},
-        correlations=NO_CORRELATIONS if alone else _correlations(underlyings, limits, session.day, calendar),
+        correlations=NO_CORRELATIONS if alone else correlations_before(underlyings, session.day, calendar, **measured),
         spy=spy,
         spy_source=spy_source,
     )
@@ -155,18 +161,17 @@ def _spy(source: str, at: datetime, max_age: timedelta) -> tuple[float, str]:
     return price, "SPY" if spy > 0 else "SPX / 10" if spx > 0 else "not recorded now"
 
 
-def _correlations(instruments: Sequence[int], limits: Limits, day: date, calendar: Calendar) -> Correlations:
-    """As of the session before; an instrument whose last close is too old is not measurable."""
-    window = int(limits.correlation_window_sessions)
+def correlations_before(
+    instruments: Sequence[int], day: date, calendar: Calendar, *, window: int, min_common: int, max_age: int
+) -> Correlations:
+    """As of the session before, all in sessions; an instrument whose last close is older than `max_age` is not
+    measurable."""
     days = [calendar.back(day, count).day for count in range(window + 1, 0, -1)]
     found = closes_before(instruments, before=day, sessions=window + 1, calendar=calendar)
     prices = market.close_matrix(found, instruments, days)
-    oldest_usable = int(limits.correlation_max_age_sessions)
-    recent = ~np.isnan(prices[:, len(days) - 1 - oldest_usable :]).all(axis=1)
+    recent = ~np.isnan(prices[:, len(days) - 1 - max_age :]).all(axis=1)
     prices[~recent] = np.nan
-    measured = correlation.correlation_matrix(
-        correlation.log_returns(prices), window=window, min_common=int(limits.correlation_min_common_sessions)
-    )
+    measured = correlation.correlation_matrix(correlation.log_returns(prices), window=window, min_common=min_common)
     return Correlations(
         place={instrument: place for place, instrument in enumerate(instruments)},
         matrix=measured.correlation,
@@ -208,6 +213,8 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
                     FROM riskengine_breaker b WHERE b.portfolio_id = %(portfolio)s AND b.state = 'tripped'),
                    (SELECT finished_at FROM positions_heartbeat h
                     WHERE h.portfolio_id = %(portfolio)s AND h.scope = 'risk'),
+                   NOT EXISTS (SELECT FROM riskengine_reading r
+                               WHERE r.portfolio_id = %(portfolio)s AND r.state = 'unknown'),
                    count(*), count(*) FILTER (WHERE realised_pnl > 0),
                    avg(realised_pnl / nullif(entry_cost, 0)) FILTER (WHERE realised_pnl > 0),
                    -avg(realised_pnl / nullif(entry_cost, 0)) FILTER (WHERE NOT realised_pnl > 0)
@@ -215,7 +222,7 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
             """,
             {"portfolio": portfolio.pk, "since": since, "confirming": confirming.pk if confirming else None},
         )
-        opening_intents, latched, checked_at, *record = cursor.fetchone()
+        opening_intents, latched, checked_at, risk_known, *record = cursor.fetchone()
         cursor.execute(
             """
             SELECT c.underlying_id, p.closed_at, p.close_cause, p.realised_pnl
@@ -226,4 +233,6 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
             [portfolio.pk, at, RECENT_CLOSES],
         )
         closes = tuple(map(Closed._make, cursor.fetchall()))
-    return Standing(opening_intents, tuple(map(Latched._make, latched)), checked_at, Record(*record), closes)
+    return Standing(
+        opening_intents, tuple(map(Latched._make, latched)), checked_at, risk_known, Record(*record), closes
+    )

@@ -1,4 +1,4 @@
-"""What the guards remember: circuit breakers and alerts, and what happened to them."""
+"""What the guards remember: breakers and alerts with what happened to them, and what each portfolio is exposed to."""
 
 from riskengine.models.alert import (
     Alert,
@@ -12,6 +12,7 @@ from riskengine.models.alert import (
     TargetKind,
 )
 from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
+from riskengine.models.reading import Reading, ReadingState
 
 __all__ = [
     "Alert",
@@ -26,6 +27,8 @@ __all__ = [
     "BreakerState",
     "DeliveryState",
     "Pulse",
+    "Reading",
+    "ReadingState",
     "Severity",
     "TargetKind",
 ]

@@ -50,6 +50,7 @@ MARKET = {
     "vix_age_seconds": 10.0,
     "vix_max_age_seconds": 120.0,
     "heartbeat_age_seconds": 30.0,
+    "risk_known": True,
     "volume": 10000.0,
     "open_interest": 5000.0,
     "index_sized": False,
@@ -127,6 +128,7 @@ EDGES_BOTH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "STALE_QUOTE": ({"quote_age_seconds": 5.0}, {"quote_age_seconds": 5.01}),
     "STALE_VIX": ({"vix_age_seconds": 120.0}, {"vix_age_seconds": 120.1}),
     "NOT_RECONCILED": ({"reconciled": True}, {"reconciled": False}),
+    "RISK_UNKNOWN": ({"risk_known": True}, {"risk_known": False}),
     "HEARTBEAT_STALE": ({"heartbeat_age_seconds": 90.0}, {"heartbeat_age_seconds": 90.1}),
     "SPREAD_TOO_WIDE": (
         {"bid": 1.90, "ask": 2.10, "stop": 1.0, "first_target_fraction": 0.2},

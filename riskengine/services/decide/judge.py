@@ -262,6 +262,7 @@ def _market(
         vix_age_seconds=each(situation.vix_age_seconds),
         vix_max_age_seconds=each(float(situation.limits.vix_max_age_seconds)),
         heartbeat_age_seconds=each(situation.heartbeat_age_seconds),
+        risk_known=flag(situation.standing.risk_known),
         volume=quotes.volume,
         open_interest=quotes.open_interest,
         index_sized=quotes.index_sized(),

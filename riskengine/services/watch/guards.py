@@ -23,7 +23,7 @@ from riskengine.loading.breakers import (
     limits_in_columns,
     load_memory,
 )
-from riskengine.loading.counted import load_facts
+from riskengine.loading.counted import Facts, load_facts
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched
 from riskengine.services.watch import acting, breakers
@@ -36,11 +36,20 @@ logger = logging.getLogger(__name__)
 NEXT_LOOK = timedelta(seconds=1)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the breakers of a risk check were judged by."""
+
+    look: breakers.Look
+    facts: Facts
+
+
 @dataclass(slots=True)
 class Guarded:
     """`events` of this check, in their order. `errors` by portfolio id: their breakers could not be judged. `again` are
-    the market times at which what was ordered must be looked at."""
+    the market times at which what was ordered must be looked at. `seen`: of a risk check that judged them all."""
 
+    seen: Seen | None = None
     events: list[Event] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
     again: dict[int, datetime] = field(default_factory=dict)
@@ -58,7 +67,7 @@ def guard(
     if not len(places):
         return guarded
     try:
-        guarded.events, memory = _judge(judgement, watched, limits, places, scope, now)
+        guarded.events, memory, guarded.seen = _judge(judgement, watched, limits, places, scope, now)
         tripped = _tripped(memory, guarded.events, watched, places)
     except Exception as error:  # whatever it was: exits and heartbeats of the others must go on
         logger.exception("The circuit breakers could not be judged.")
@@ -117,10 +126,10 @@ def _judge(
     places: IntColumn,
     scope: str,
     now: datetime,
-) -> tuple[list[Event], Memory]:
+) -> tuple[list[Event], Memory, Seen | None]:
     everything = scope == CheckScope.RISK
     look, by_underlying = _look(judgement, watched, limits, places, CODES if everything else LOSS)
-    changes = list(breakers.judge_losses(look))
+    changes, seen = list(breakers.judge_losses(look)), None
     if everything:
         facts = load_facts(watched, look.limits, look.memory)
         changes += [
@@ -131,7 +140,8 @@ def _judge(
             *breakers.judge_counts(look, facts),
             *breakers.judge_data(look, judgement, facts, limits),
         ]
-    return latch(changes, watched, now=now), look.memory
+        seen = Seen(look, facts)
+    return latch(changes, watched, now=now), look.memory, seen
 
 
 def _tripped(

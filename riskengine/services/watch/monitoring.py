@@ -24,10 +24,13 @@ from positions.services.splits import apply_splits, splits_due
 from riskengine.loading.book import load
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
-from riskengine.services.watch import exits, guards, noticing
+from riskengine.services.watch import exits, guards, noticing, one_bet, readings
 from riskengine.services.watch.alone import alone
 from riskengine.services.watch.deadlines import next_deadlines
+from riskengine.services.watch.guards import Seen
+from riskengine.services.watch.judgement import Judgement
 from riskengine.services.watch.latching import Event
+from riskengine.services.watch.one_bet import OneBet
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ def run_check(
     """One sweep over all portfolios (or those given) at wall time `now`; scope "exit" or "risk".
 
     `exclusive`: a second runner of the same scope returns at once. It only saves work; correctness rests on the
-    versions of the positions. `alerts` false: nobody is told of anything, as in a replay.
+    versions of the positions. `alerts` false: nobody is told of anything and no reading is kept, as in a replay.
     """
     if not exclusive:
         return _check(now, scope, portfolio_ids, alerts)
@@ -74,6 +77,8 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, ale
     if scope == CheckScope.RISK:
         _apply_splits(watched, now, result)
     if not watched:
+        if alerts and scope == CheckScope.RISK:
+            readings.keep(None, (), result.errors, now=now)
         if alerts:
             noticing.notice(result.errors, scope=scope, now=now)
         return result
@@ -91,13 +96,31 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, ale
     expired = judgement.expired if scope == CheckScope.RISK else judgement.expired & ~book.awaiting
     _settle(watched, np.unique(book.place[expired]).tolist(), now, result)
     _finish_flattening(watched, now, result)
+    together = None
+    if alerts and scope == CheckScope.RISK:
+        together = _read(judgement, watched, guarded.seen, now, result)
     judged = [each for each in watched if each.portfolio_id not in result.errors]
     _beat(judged, scope, now)
     if alerts:
-        noticing.notice(result.errors, watched, judgement, written, scope=scope, now=now)
+        noticing.notice(result.errors, watched, judgement, written, together, scope=scope, now=now)
     result.portfolios, result.positions, result.orders = len(judged), len(book), written.orders
     result.next_deadlines = next_deadlines(judgement, watched, limits) | guarded.again
     return result
+
+
+def _read(
+    judgement: Judgement, watched: Sequence[Watched], seen: Seen | None, now: datetime, result: CheckResult
+) -> OneBet | None:
+    """What each portfolio is exposed to now. Where that cannot be kept the check is not finished: no heartbeat."""
+    try:
+        read = readings.read(judgement, watched, seen) if seen is not None else None
+        readings.keep(read, watched, result.errors, now=now)
+        return one_bet.judge(read, watched, seen.look.limits) if read is not None and seen is not None else None
+    except Exception as error:  # whatever it was: exits are judged and written by now
+        logger.exception("What portfolios are exposed to could not be computed.")
+        for each in watched:
+            result.errors.setdefault(each.portfolio_id, f"What it is exposed to could not be computed: {error!s:.300}")
+        return None
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from riskengine.services.watch.alerts import NewAlert, Standing, raise_alerts, r
 from riskengine.services.watch.exits import Written, late_closes
 from riskengine.services.watch.judgement import SECOND, Judgement
 from riskengine.services.watch.large_words import Facts
+from riskengine.services.watch.one_bet import ONE_BET, OneBet
 from riskengine.services.watch.writing import ESCALATIONS
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def notice(
     watched: Sequence[Watched] = (),
     judgement: Judgement | None = None,
     written: Written | None = None,
+    one_bet: OneBet | None = None,
     *,
     scope: str,
     now: datetime,
@@ -49,7 +51,7 @@ def notice(
     """
     try:
         alerts = _of_check(errors, watched, judgement, written, scope)
-        ended = _risk(alerts, errors, watched, judgement, now) if scope == CheckScope.RISK else []
+        ended = _risk(alerts, errors, watched, judgement, one_bet, now) if scope == CheckScope.RISK else []
         if alerts or ended:
             with transaction.atomic():
                 limit_lock_waits()
@@ -87,9 +89,10 @@ def _risk(
     errors: Mapping[int, str],
     watched: Sequence[Watched],
     judgement: Judgement | None,
+    one_bet: OneBet | None,
     now: datetime,
 ) -> list[str]:
-    """Adds what is said of large positions; the keys of what is over. Two statements."""
+    """Adds what is said of large positions and of books that are one bet; the keys of what is over. Two statements."""
     checked = {*errors, *(each.portfolio_id for each in watched)}
     over: set[str] = set()
     held: set[int] = set()
@@ -97,10 +100,13 @@ def _risk(
         held = set(judgement.book.position.tolist())
         of_large, over = _large(judgement, watched)
         alerts += of_large
+    if one_bet is not None:
+        alerts += one_bet.alerts
+        over |= one_bet.over
     seen = {each.key for each in alerts}
     return [
         each.key
-        for each in standing([*SEEN_AT_EACH_LOOK, *large_words.CODES.values()])
+        for each in standing([*SEEN_AT_EACH_LOOK, *large_words.CODES.values(), ONE_BET])
         if each.portfolio_id in checked and each.key not in seen and _is_over(each, over, held, now)
     ]
 
@@ -109,7 +115,7 @@ def _is_over(alert: Standing, over: set[str], held: set[int], now: datetime) -> 
     """What every look sees is over when none has for a while; the rest when it is said so, or nothing is held."""
     if alert.code in SEEN_AT_EACH_LOOK:
         return alert.last_seen_at <= now - QUIET_FOR
-    return alert.key in over or alert.position_id not in held
+    return alert.key in over or (alert.position_id is not None and alert.position_id not in held)
 
 
 # ---- What fails ----

@@ -29,13 +29,15 @@ FAR = int(np.iinfo(np.int64).max)
 @dataclass(frozen=True, slots=True, eq=False)
 class Valuation:
     """`equity` and `pnl` of the New York date, `basis` that the loss limits are shares of. `quote_at` is the time of
-    the quotes behind the loss: every losing position has one that young. `holds`: something is open."""
+    the quotes behind the loss: every losing position has one that young. `holds`: something is open. `settled`: nothing
+    was booked between the reads of the book and of the cash."""
 
     equity: FloatColumn
     pnl: FloatColumn
     basis: FloatColumn
     quote_at: IntColumn
     holds: BoolColumn
+    settled: BoolColumn
 
 
 def value(
@@ -47,7 +49,8 @@ def value(
     before = np.array([each.cash for each in watched], np.float64)
     marks, quoted = _marks(judgement, watched, limits)
     held = np.bincount(book.place, weights=marks * book.quantity_open * book.multiplier, minlength=n)
-    equity: FloatColumn = np.where(np.abs(cash - before) < HALF_A_CENT, cash, np.nan) + held
+    settled = np.abs(cash - before) < HALF_A_CENT
+    equity: FloatColumn = np.where(settled, cash, np.nan) + held
     start = np.array([_known(each.equity_start_of_day) for each in watched], np.float64)
     deposits = np.array([_known(each.net_deposits) for each in watched], np.float64)
     account = np.where(zero_dte(watched), np.fmin(in_force.account_size, start), start)
@@ -57,6 +60,7 @@ def value(
         basis=np.where(np.isnan(start), np.nan, account),
         quote_at=_quote_at(judgement, marks, quoted, n),
         holds=np.bincount(book.place, minlength=n) > 0,
+        settled=settled,
     )
 
 

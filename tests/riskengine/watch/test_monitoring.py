@@ -39,7 +39,7 @@ def statements() -> Iterator[list[str]]:
         return plain(query, *rest)
 
     with pytest.MonkeyPatch.context() as patch, connection.execute_wrapper(ordinary):
-        for door in ("book", "breakers", "counted"):
+        for door in ("book", "breakers", "counted", "exposed", "large"):
             patch.setattr(f"riskengine.loading.{door}.copy_columns", copied)
         yield sent
 

@@ -23,7 +23,9 @@ LARGE = {"min_size_at_entry": Decimal("20000.00")}  # 10 contracts at 40.00 are 
 
 @pytest.fixture
 def desk() -> Desk:
-    return zero()
+    desk = zero()
+    desk.bet.revise(max_effective_exposure="5")  # that the book is one bet is told apart (test_readings)
+    return desk
 
 
 def stands(*codes: str) -> list[tuple[str, int]]:

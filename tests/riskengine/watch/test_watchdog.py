@@ -383,7 +383,9 @@ def test_not_ready_when_the_clock_stands_still_and_no_portfolio_is_named(
 
 def test_not_ready_when_the_database_is_older_than_the_code(client: Client) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'riskengine' AND name = '0002_alerts'")
+        cursor.execute(
+            "DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations WHERE app = 'riskengine')"
+        )
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["problems"] == ["The database is older than the code: run manage.py migrate."]

@@ -1,0 +1,211 @@
+"""What each portfolio is exposed to as the risk check leaves it, and that it is kept: one row a portfolio (P-22).
+
+Exposure, Greeks, concentration and what moves together are computed for all portfolios at once from the judged book; a
+number that rests on something unknown is unknown. A portfolio that cannot be judged is UNKNOWN and takes no entries.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from django.db import connection
+
+from riskengine.calculators import breakers, exposure, greeks
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
+from riskengine.loading.exposed import Exposed, load_exposed
+from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
+from riskengine.loading.watched import Watched
+from riskengine.services.watch.breakers import DRAWDOWNS
+from riskengine.services.watch.guards import Seen
+from riskengine.services.watch.judgement import Judgement
+from riskengine.services.watch.together import Together, together
+
+NO_EQUITY = "What it is worth is not known: an open position never had a usable quote."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """One row a portfolio in the order of the list that is watched, as `riskengine.models.Reading` has them; NaN is not
+    known. Where `settled` is false something was booked during the check: the next one reads it."""
+
+    settled: BoolColumn
+    positions: IntColumn
+    cash: FloatColumn
+    equity: FloatColumn
+    day_pnl: FloatColumn
+    drawdown_5: FloatColumn
+    drawdown_20: FloatColumn
+    exposure: FloatColumn
+    concentration: FloatColumn
+    delta: FloatColumn
+    gamma: FloatColumn
+    theta_per_day: FloatColumn
+    vega_per_point: FloatColumn
+    together: Together
+
+
+def read(judgement: Judgement, watched: Sequence[Watched], seen: Seen) -> Readings:
+    """The readings of a judged book. One statement; three more for each market date on which bets meet."""
+    book, n = judgement.book, len(watched)
+    exposed = load_exposed(book, watched)
+    worth, limits = seen.look.worth, seen.look.limits
+    dollars, direction = _dollars(judgement, exposed)
+    openings = exposed.openings
+    spread = together(
+        place=np.concatenate((book.place, openings.place)),
+        underlying=np.concatenate((exposed.underlying[exposed.which], openings.underlying)),
+        dollars=np.concatenate((dollars, openings.dollars)),
+        direction=np.concatenate((direction, openings.direction)),
+        watched=watched,
+        limits=limits,
+    )
+    shares, theta, vega = _greeks(judgement, watched, seen, exposed)
+    fallen = [
+        _fraction(breakers.drawdown(worth.equity, starts, sessions, 1.0))
+        for sessions, starts in zip(
+            DRAWDOWNS.values(), (seen.facts.start_of_day_5, seen.facts.start_of_day_20), strict=True
+        )
+    ]
+    return Readings(
+        settled=worth.settled,
+        positions=np.bincount(book.place, minlength=n),
+        cash=np.array([each.cash for each in watched], np.float64),
+        equity=worth.equity,
+        day_pnl=worth.pnl,
+        drawdown_5=fallen[0],
+        drawdown_20=fallen[1],
+        exposure=exposure.total(spread.exposure.ravel(), np.repeat(np.arange(n), spread.exposure.shape[1]), n),
+        concentration=_concentration(spread.exposure),
+        delta=shares.delta,
+        gamma=shares.gamma,
+        theta_per_day=theta,
+        vega_per_point=vega,
+        together=spread,
+    )
+
+
+def _fraction(verdict: breakers.Verdict) -> FloatColumn:
+    """A drawdown as a fraction of its peak, which is the limit where all of it may be lost."""
+    return np.where(verdict.unknown, np.nan, verdict.value / np.where(verdict.limit > 0.0, verdict.limit, np.nan))
+
+
+def _dollars(judgement: Judgement, exposed: Exposed) -> tuple[FloatColumn, IntColumn]:
+    """What each position has at risk, USD, and +1 for a call, -1 for a put. A stale quote's mid is its last mark."""
+    book = judgement.book
+    mid = (np.nan_to_num(book.bid) + book.ask) / 2.0
+    mark = exposure.mark(mid, judgement.fresh, book.entry, np.where(np.isnan(mid), book.entry, mid))
+    dollars = exposure.position_exposure(book.quantity_open.astype(np.float64), book.multiplier, book.entry, mark)
+    return dollars, np.where(exposed.call, 1, -1)[exposed.which]
+
+
+def _greeks(
+    judgement: Judgement, watched: Sequence[Watched], seen: Seen, exposed: Exposed
+) -> tuple[exposure.ShareEquivalents, FloatColumn, FloatColumn]:
+    """Of each contract once, then what is held of it. Implied from a usable quote and a price as fresh as an entry asks
+    for (A-14): where one is missing, the portfolio's Greeks are not known."""
+    book, n, m = judgement.book, len(watched), len(exposed.strike)
+    row = np.zeros(m, np.int64)
+    row[exposed.which] = np.arange(len(book))
+    bid, ask = (column[row] if len(book) else np.zeros(0) for column in (book.bid, book.ask))
+    mid = np.where((bid > 0.0) & (ask > bid), (bid + ask) / 2.0, np.nan)
+    market = exposed.spot, exposed.strike, exposed.seconds
+    volatility = greeks.implied_volatility(mid, *market, RATE, DIVIDEND_YIELD, exposed.call)
+    found = greeks.greeks(*market, volatility, RATE, DIVIDEND_YIELD, exposed.call)
+    limits = seen.look.limits
+    live = np.array([each.is_live for each in watched], np.bool_)
+    oldest = np.where(live, limits.quote_max_age_seconds, limits.recorded_quote_max_age_seconds)
+    spy = exposure.spy_price(
+        np.where(exposed.spy_age <= oldest, exposed.spy, np.nan),
+        np.where(exposed.spx_age <= oldest, exposed.spx, np.nan),
+    )
+    which, place = exposed.which, book.place
+    known = judgement.usable & (exposed.spot_age[which] <= oldest[place])
+    contracts = book.quantity_open.astype(np.float64)
+
+    def of_rows(column: FloatColumn) -> FloatColumn:
+        return np.where(known, column[which], np.nan)
+
+    shares = exposure.share_equivalents(
+        contracts=contracts,
+        multiplier=book.multiplier,
+        delta=of_rows(found.delta),
+        gamma=of_rows(found.gamma),
+        spot=exposed.spot[which],
+        spy=spy[place],
+        group=place,
+        groups=n,
+    )
+    held = contracts * book.multiplier
+    theta, vega = (
+        exposure.total(held * of_rows(column), place, n) for column in (found.theta_per_day, found.vega_per_point)
+    )
+    return shares, theta, vega
+
+
+def _concentration(by_underlying: FloatColumn) -> FloatColumn:
+    """Herfindahl index by underlying; NaN where nothing is at risk."""
+    n, symbols = by_underlying.shape
+    return exposure.herfindahl(by_underlying.ravel(), np.repeat(np.arange(n), symbols), n)
+
+
+# ---- Kept ----
+
+_FIGURES = {
+    "positions": "int", "cash": "numeric", "equity": "numeric", "day_pnl": "numeric", "drawdown_5": "float8",
+    "drawdown_20": "float8", "exposure": "numeric", "effective_exposure": "numeric", "concentration": "float8",
+    "delta": "float8", "gamma": "float8", "theta_per_day": "float8", "vega_per_point": "float8",
+}  # fmt: skip
+
+_NAMES = ", ".join(_FIGURES)
+_VALUES = ", ".join(f"nullif(w.{name}, 'NaN')::{kind}" for name, kind in _FIGURES.items())
+_ARRAYS = ", ".join(f"%({name})s::float8[]" for name in _FIGURES)
+_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in _FIGURES)
+_WRITE = f"""
+    INSERT INTO riskengine_reading AS r
+        (portfolio_id, state, reason, judged_at, market_at, {_NAMES}, pairs)
+    SELECT w.id, CASE w.reason WHEN '' THEN 'known' ELSE 'unknown' END, w.reason, %(now)s, t.at, {_VALUES}, p.pairs
+    FROM unnest(%(ids)s::bigint[], %(moment)s::int[], %(alike)s::int[], %(reason)s::text[], {_ARRAYS})
+        AS w(id, moment, alike, reason, {_NAMES})
+    LEFT JOIN unnest(%(at)s::timestamptz[]) WITH ORDINALITY AS t(at, moment) ON t.moment = w.moment
+    JOIN unnest(%(pairs)s::jsonb[]) WITH ORDINALITY AS p(pairs, alike) ON p.alike = w.alike
+    ORDER BY w.id
+    ON CONFLICT (portfolio_id) DO UPDATE SET
+        state = excluded.state, reason = excluded.reason, judged_at = excluded.judged_at,
+        market_at = excluded.market_at, {_CHANGES}, pairs = excluded.pairs
+    WHERE r.judged_at <= excluded.judged_at
+"""  # noqa: S608 (names of columns)
+
+
+def keep(readings: Readings | None, watched: Sequence[Watched], errors: Mapping[int, str], *, now: datetime) -> None:
+    """Keep the readings; of each portfolio in `errors` (by id) that it is unknown, and why. One statement. A late check
+    sets none back."""
+    place = {each.portfolio_id: at for at, each in enumerate(watched)}
+    ids, rows, reasons = list(errors), np.zeros(0, np.int64), list(errors.values())
+    pairs, alike = ["[]"], [1] * len(errors)
+    figures = {name: np.full(len(errors), np.nan) for name in _FIGURES}
+    if readings is not None:
+        judged = [at for pk, at in place.items() if pk not in errors]
+        rows = np.array(judged, np.int64)[readings.settled[judged]]
+        blind = np.isnan(readings.equity[rows])  # then nothing of it is shown: half a reading would mislead
+        ids += [watched[at].portfolio_id for at in rows.tolist()]
+        reasons += [NO_EQUITY if each else "" for each in blind.tolist()]
+        pairs += [json.dumps(each) for each in readings.together.pairs]
+        alike += (readings.together.alike[rows] + 2).tolist()
+        for name, missing in figures.items():
+            column = readings.together.effective if name == "effective_exposure" else getattr(readings, name)
+            figures[name] = np.concatenate((missing, np.where(blind, np.nan, column[rows])))
+    if not ids:
+        return
+    moments: dict[datetime, int] = {}
+    moment = [moments.setdefault(watched[place[pk]].at, len(moments) + 1) if pk in place else 0 for pk in ids]
+    given = {"now": now, "ids": ids, "moment": moment, "at": list(moments), "reason": reasons, "pairs": pairs}
+    arrays = {name: _array(column) for name, column in figures.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE, given | {"alike": alike} | arrays)
+
+
+def _array(column: FloatColumn) -> str:
+    """A column as PostgreSQL writes arrays: a third of the time that the driver takes for a list."""
+    return f"{{{','.join(map(repr, column.tolist()))}}}"
