@@ -1,4 +1,4 @@
-"""What the guards remember: breakers and alerts with what happened to them, and what each portfolio is exposed to."""
+"""What riskengine remembers: breakers and alerts with what happened to them, each portfolio's exposure, and replays."""
 
 from riskengine.models.alert import (
     Alert,
@@ -13,6 +13,7 @@ from riskengine.models.alert import (
 )
 from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
 from riskengine.models.reading import Reading, ReadingState
+from riskengine.models.replay import Replay, ReplayState
 
 __all__ = [
     "Alert",
@@ -29,6 +30,8 @@ __all__ = [
     "Pulse",
     "Reading",
     "ReadingState",
+    "Replay",
+    "ReplayState",
     "Severity",
     "TargetKind",
 ]
