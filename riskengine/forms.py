@@ -1,12 +1,15 @@
-"""What a person enters to size a bet, checked with sentences that say what to give instead."""
+"""What a person enters on the pages, checked with sentences that say what to give instead."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from django import forms
 
 from positions.market import symbols
-from positions.models import OptionContract
+from positions.models import OptionContract, Portfolio
+from riskengine.services.watch.kill import DEFAULT, Verb
 
 SEARCH_LENGTH = 40
 CONFIDENCE_AT_FIRST = Decimal("0.70")
@@ -90,3 +93,55 @@ class PlaceForm(forms.Form):
     )
     pace = forms.ChoiceField(choices=[("normal", "normal"), ("fast", "fast"), ("patient", "patient")])
     key = forms.CharField(min_length=8, max_length=64)
+
+
+class ReasonForm(forms.Form):
+    """Why, kept with the person's name."""
+
+    reason = forms.CharField(
+        max_length=1_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": "Say why: the reason is kept with your name."},
+    )
+
+
+class KillForm(ReasonForm):
+    """What is stopped, how, and why. `confirm` must be typed: the name of the one portfolio, or ALL for several."""
+
+    ALL = "ALL"
+    VERBS = (
+        (Verb.STOP_ENTRIES.value, "Stop entries: nothing is opened, exits go on"),
+        (Verb.CANCEL_OPENINGS.value, "Cancel openings: what would still buy is taken back"),
+        (Verb.FLATTEN.value, "Flatten: sell every position at what is bid, then halt"),
+    )
+
+    portfolios = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple, error_messages={"required": "Say which portfolios."}
+    )
+    verbs = forms.MultipleChoiceField(
+        choices=VERBS,
+        initial=[each.value for each in DEFAULT],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Say what is to be done."},
+    )
+    confirm = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *given: Any, portfolios: Sequence[Portfolio], **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._by_slug = {each.slug: each for each in portfolios}
+        field = self.fields["portfolios"]
+        field.choices = [(each.slug, each.name) for each in portfolios]
+        if len(portfolios) == 1:
+            field.initial = list(self._by_slug)
+
+    def clean_portfolios(self) -> list[Portfolio]:
+        return [self._by_slug[slug] for slug in self.cleaned_data["portfolios"]]
+
+    def clean(self) -> dict[str, Any] | None:
+        asked = super().clean()
+        chosen = self.cleaned_data.get("portfolios")
+        if chosen:
+            wanted = chosen[0].name if len(chosen) == 1 else self.ALL
+            if self.cleaned_data.get("confirm", "").strip().casefold() != wanted.casefold():
+                self.add_error("confirm", f"Type {wanted} to confirm. Nothing was done yet.")
+        return asked

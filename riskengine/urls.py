@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from riskengine.views import acts, alerts, desk, records, ticket
+from riskengine.views import acts, alerts, desk, guards, records, risk, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
     path("desk/", desk.page, name="desk"),
     path("desk/live/", desk.live, name="desk-live"),
+    path("stop/", guards.stop, name="stop"),
+    path("breakers/<int:breaker_id>/clear/", guards.clear, name="clear"),
     path("alerts/<int:alert_id>/acknowledge/", alerts.acknowledge, name="acknowledge"),
     path("decisions/", records.decisions, name="decisions"),
     path("decisions/<int:decision_id>/", records.decision, name="decision"),
@@ -16,6 +18,8 @@ urlpatterns = [
     path("orders/<int:order_id>/cancel/", acts.cancel, name="cancel"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/close/", acts.close, name="close"),
+    path("portfolios/<slug:slug>/go-on/", guards.go_on, name="go-on"),
+    path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),

@@ -24,7 +24,7 @@ from positions.market_selectors import (
 )
 from positions.models import Decision, Fundamental, Portfolio
 from riskengine.calculators import correlation, exposure
-from riskengine.calculators.columns import FloatColumn
+from riskengine.calculators.columns import FloatColumn, IntColumn
 from riskengine.calculators.limits import Limits
 from riskengine.loading import market, pricing
 
@@ -85,11 +85,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correlations:
-    """P-12's matrix by instrument id, NaN where a pair is not measurable; whose closes were read where not its own."""
+    """P-12's matrix by instrument id, NaN where a pair is not measurable, with its common returns (`sample`) as of a
+    date; whose closes were read where not its own."""
 
     place: Mapping[int, int]
     matrix: FloatColumn
     labels: Mapping[int, str]
+    sample: IntColumn
+    as_of: date | None
 
     def of(self, mine: Sequence[int], theirs: Sequence[int]) -> FloatColumn:
         """Each of mine with each of theirs, shape (mine x theirs,); 1 with itself, NaN where unknown."""
@@ -102,7 +105,7 @@ class Correlations:
         return np.where(same, 1.0, known)
 
 
-NO_CORRELATIONS = Correlations({}, np.zeros((0, 0)), {})
+NO_CORRELATIONS = Correlations({}, np.zeros((0, 0)), {}, np.zeros((0, 0), np.int64), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,6 +179,8 @@ def correlations_before(
         place={instrument: place for place, instrument in enumerate(instruments)},
         matrix=measured.correlation,
         labels={each.instrument_id: each.label for each in found.values() if each.label},
+        sample=measured.common_returns,
+        as_of=days[-1],
     )
 
 

@@ -77,7 +77,7 @@ def kill(
     if Verb.FLATTEN in asked and not confirmed:
         raise FlattenUnconfirmed
     chosen = sorted(portfolios, key=lambda each: each.pk)
-    if actor is not None and not all(_may(actor, each) for each in chosen):
+    if actor is not None and not all(may_kill(actor, each) for each in chosen):
         raise PermissionDenied("Only the owner of a portfolio, or staff who may halt it, can do this.")
     who = actor.get_username() if actor else actor_name
     return [_kill(each, asked, why, now, actor, who) for each in chosen]
@@ -93,7 +93,8 @@ def _verbs(verbs: Collection[str]) -> set[Verb]:
     return found
 
 
-def _may(actor: User, portfolio: Portfolio) -> bool:
+def may_kill(actor: User, portfolio: Portfolio) -> bool:
+    """The owner, and staff who may halt."""
     return actor.is_active and (portfolio.owner_id == actor.pk or (actor.is_staff and actor.has_perm(HALTS)))
 
 
