@@ -50,12 +50,12 @@ def in_database(work: Callable[[], Any]) -> Any:
         return thread.submit(run).result()
 
 
-def make() -> None:
+def make(name: str = "trader", holding: str = "holding", waiting: str = "waiting") -> None:
     """A trader with one account that holds bets and one that is empty, in the demo's recorded minute."""
     demo = Portfolio.objects.get(slug="smart-0dte")
-    trader = factories.user("trader")
+    trader = factories.user(name)
     now = timezone.now()
-    for slug, source in (("holding", OWN), ("waiting", demo.quote_source)):
+    for slug, source in ((holding, OWN), (waiting, demo.quote_source)):
         portfolio = factories.portfolio(
             owner=trader,
             of=demo.profile,
@@ -74,7 +74,7 @@ def make() -> None:
         Heartbeat.objects.create(portfolio=portfolio, scope="risk", finished_at=now, market_at=market.STOPPED_AT)
     quote(CALL, "34.30", "34.60", market.STOPPED_AT - timedelta(seconds=20))
     quote(PUT, "25.50", "25.70", market.STOPPED_AT - timedelta(minutes=9))
-    call = bet(Portfolio.objects.get(slug="holding"), CALL, 4)
+    call = bet(Portfolio.objects.get(slug=holding), CALL, 4)
     PositionEvent.objects.create(
         position=call,
         happened_at=market.STOPPED_AT,
@@ -82,20 +82,16 @@ def make() -> None:
         actor_name="test",
         after={"contracts": 4, "price": "33.00", "open": 4},
     )
-    bet(Portfolio.objects.get(slug="holding"), PUT, 6)
+    bet(Portfolio.objects.get(slug=holding), PUT, 6)
 
 
 def quote(symbol: str, bid: str, ask: str, known_at: datetime) -> None:
-    OptionQuote.objects.create(
+    sides = {"bid": bid, "bid_size": 10, "ask": ask, "ask_size": 10}
+    OptionQuote.objects.update_or_create(
         contract=OptionContract.objects.get(occ_symbol=symbol),
         source=OWN,
         quoted_at=known_at,
-        changed_at=known_at,
-        confirmed_at=known_at,
-        bid=bid,
-        bid_size=10,
-        ask=ask,
-        ask_size=10,
+        defaults={"changed_at": known_at, "confirmed_at": known_at, **sides},
     )
 
 

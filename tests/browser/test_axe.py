@@ -1,0 +1,108 @@
+"""Every page of ours by the rules of axe-core (WCAG 2.2 A and AA, best practices), light and dark, wide and narrow."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from positions.models import Decision, Portfolio, Position
+from riskengine.models import Alert, Breaker
+from tests.browser import market
+from tests.browser.conftest import ANY_NUMBER, Visit, sign_in
+from tests.browser.test_desk import CALL, in_database, make
+
+pytestmark = pytest.mark.browser
+
+PLACE = "holding-axe"
+LOOKS = [("light", 1440), ("dark", 1440), ("light", 390)]
+
+
+def happen() -> dict[str, str]:
+    """A reader whose account has lost enough to trip a breaker and to be told of it; the address of each page."""
+    make("reader", PLACE, "waiting-axe")
+    portfolio = Portfolio.objects.get(slug=PLACE)
+    breaker = Breaker.objects.create(
+        portfolio=portfolio,
+        code="loss_l2",
+        state="tripped",
+        session_on=market.STOPPED_AT.date(),
+        tripped_at=market.STOPPED_AT,
+        value=6_100,
+        limit=6_000,
+    )
+    Alert.objects.create(
+        code="TRIPPED",
+        key="axe",
+        portfolio=portfolio,
+        severity="warning",
+        title="A breaker has tripped",
+        happened="The day's loss is USD 6,100; the limit is 6,000.",
+        to_do="Wait for the next session.",
+        raised_at=market.STOPPED_AT,
+        last_seen_at=market.STOPPED_AT,
+        staged_at=market.STOPPED_AT,
+    )
+    position = Position.objects.filter(portfolio=portfolio).earliest("id")
+    decision = Decision.objects.filter(portfolio=portfolio).earliest("id")
+    root = f"/portfolios/{PLACE}"
+    symbol = CALL.replace(" ", "")
+    return {
+        "desk": "/desk/",
+        "ticket": f"{root}/size/?contract={symbol}&confidence=0.75",
+        "ticket, refused": f"{root}/size/?contract={symbol}&confidence=0.10",
+        "risk": f"{root}/risk/",
+        "position": f"{root}/positions/{position.pk}/",
+        "close": f"{root}/positions/{position.pk}/close/",
+        "kill switch": "/stop/",
+        "clear": f"/breakers/{breaker.pk}/clear/",
+        "decisions": "/decisions/",
+        "decision": f"/decisions/{decision.pk}/",
+        "orders": "/orders/",
+        "not there": "/portfolios/none/size/",
+    }
+
+
+PAGES = [
+    "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
+    "orders", "not there",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def addresses(site: str) -> dict[str, str]:
+    return in_database(happen)
+
+
+@pytest.fixture(scope="module")
+def reader(chromium: Browser, site: str, addresses: dict[str, str]) -> object:
+    return sign_in(chromium, site, "reader", "secret")
+
+
+def broken(page: Any) -> list[tuple[str, str]]:
+    """Rule and place of each violation."""
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], node["html"][:200]) for each in found for node in each["nodes"]]
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize("name", PAGES)
+def test_no_rule_is_broken(
+    visit: Visit, addresses: dict[str, str], reader: object, name: str, scheme: str, width: int
+) -> None:
+    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    with visit(addresses[name], person=reader, complaints=ANY_NUMBER, **options) as page:
+        assert broken(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_nor_at_the_door(visit: Visit, scheme: str, width: int) -> None:
+    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    with visit("/accounts/sign-in/", stranger=True, **options) as page:
+        assert broken(page) == []
+
+
+def test_it_would_see_a_broken_one(visit: Visit, reader: object, addresses: dict[str, str]) -> None:
+    with visit(addresses["kill switch"], person=reader) as page:
+        page.evaluate("document.querySelector('label[for=id_reason]').remove()")
+        assert "label" in {rule for rule, _ in broken(page)}
