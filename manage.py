@@ -8,12 +8,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError, ProgrammingError
 
-BATCH = ["replay"]  # it draws no page
+BATCH = (["replay"], ["run_stored_replay"])  # they draw no page
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
 
 
 def main() -> None:
-    settings = "betsizing.batch_settings" if sys.argv[1:2] == BATCH else "betsizing.settings"
+    settings = "betsizing.batch_settings" if sys.argv[1:2] in BATCH else "betsizing.settings"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
     try:
         execute_from_command_line(sys.argv)

@@ -209,6 +209,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "feed": {"task": "riskengine.tasks.feed", "schedule": 1.0, "options": {"expires": 0.9}},
     "signals": {"task": "riskengine.tasks.signals", "schedule": 2.0, "options": {"expires": 1.8}},
     "alerts": {"task": "riskengine.tasks.alerts", "schedule": 2.0, "options": {"expires": 1.8}},
+    "replays": {"task": "riskengine.tasks.replays", "schedule": 2.0, "options": {"expires": 1.8}},
 }
 
 # ---- Alerts ----
@@ -252,6 +253,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"SystemEnum": "accounts.models.System"},
 }
 
 UNFOLD = {

@@ -1,10 +1,10 @@
-"""What a person may see of alerts."""
+"""What a person may see of alerts and of replays."""
 
 from django.db.models import QuerySet
 
 from accounts.models import User
 from positions.models import Portfolio
-from riskengine.models import Alert
+from riskengine.models import Alert, Replay
 
 
 def alerts_for(user: User) -> QuerySet[Alert]:
@@ -16,3 +16,14 @@ def alerts_for(user: User) -> QuerySet[Alert]:
 def alert_for(user: User, alert_id: int) -> Alert:
     """One of them. Alert.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
     return alerts_for(user).get(pk=alert_id)
+
+
+def replays_for(user: User) -> QuerySet[Replay]:
+    """Staff see every replay, others their own. Latest first, without the long texts."""
+    rows = Replay.objects.select_related("requested_by").defer("entries", "report").order_by("-id")
+    return rows if user.is_staff else rows.filter(requested_by=user)
+
+
+def replay_for(user: User, replay_id: int) -> Replay:
+    """One of them. Replay.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
+    return replays_for(user).get(pk=replay_id)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from positions.services.simulated import publish_simulated
 from riskengine.services.decide.demo_signals import run_demo
+from riskengine.services.study.running import run_replays
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.watchdog import run_alerts
 from riskengine.services.watch.working import run_orders
@@ -49,3 +50,9 @@ def signals() -> None:
 def alerts() -> None:
     """Every 2 seconds: what the checks cannot say of themselves, and what is to be sent (A-10)."""
     run_alerts(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def replays() -> None:
+    """Every 2 seconds: replays that were asked for are started, each in a process of its own, and looked after."""
+    run_replays(now=timezone.now())

@@ -1,6 +1,7 @@
-"""Deciding over the API: sizing, entries, and the records of what was decided, ordered and held."""
+"""Deciding over the API: sizing, entries, and the records of what was decided, ordered and held;
+the guards, their alerts, and replays."""
 
-from riskengine.api import alerts, entries, guards, records, sizing
+from riskengine.api import alerts, entries, guards, records, replays, sizing
 
 urlpatterns = [
     *sizing.urlpatterns,
@@ -8,4 +9,5 @@ urlpatterns = [
     *records.urlpatterns,
     *guards.urlpatterns,
     *alerts.urlpatterns,
+    *replays.urlpatterns,
 ]

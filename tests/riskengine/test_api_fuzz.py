@@ -22,7 +22,7 @@ from accounts.models import Scope
 from accounts.services import issue_token
 from betsizing.wsgi import application
 from positions.models import Portfolio
-from riskengine.models import Alert, Breaker
+from riskengine.models import Alert, Breaker, Replay, ReplayState
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
@@ -50,6 +50,16 @@ def real() -> dict[str, Any]:
     position = bet.hold(bet.contract, 2, "44.00")
     breaker = Breaker.objects.filter(portfolio=bet.portfolio).first()
     alert = Alert.objects.filter(portfolio=bet.portfolio).first()
+    replay = Replay.objects.create(
+        requested_by=bet.portfolio.owner,
+        requested_at=bet.wall(),
+        day=market.MONDAY,
+        portfolio="smart-0dte",
+        entries="at",
+        state=ReplayState.DONE,
+        finished_at=bet.wall(),
+        report="{}",
+    )
     return {
         "slug": bet.portfolio.slug,
         "decision_id": made.decision.pk,
@@ -57,6 +67,7 @@ def real() -> dict[str, Any]:
         "position_id": position.pk,
         "breaker_id": breaker.pk if breaker else 1,
         "alert_id": alert.pk if alert else 1,
+        "replay_id": replay.pk,
     }
 
 
@@ -82,4 +93,4 @@ def test_every_answer_is_one_that_the_schema_describes(real: dict[str, Any]) -> 
 
         answered()
         looked_at += 1
-    assert looked_at >= 23
+    assert looked_at >= 29

@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, Scope, User
 from accounts.services import RISK_MANAGERS, ensure_groups, issue_token, revoke_token
 from positions.models import Order
-from riskengine.models import Alert, Breaker, BreakerCode, BreakerState
+from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Replay, ReplayState
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
@@ -56,6 +56,11 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/reactivate/": (Scope.RISK, STAFF),
     f"post {P}/sizing/preview/": (Scope.READ, OWN),
     "post /api/v1/quotes/": (Scope.FEED, FEED),
+    "get /api/v1/replays/": (Scope.READ, LIST),
+    "post /api/v1/replays/": (Scope.TRADE, LIST),
+    "get /api/v1/replays/{replay_id}/": (Scope.READ, OWN),
+    "post /api/v1/replays/{replay_id}/cancel/": (Scope.TRADE, OWN),
+    "get /api/v1/replays/{replay_id}/report/": (Scope.READ, OWN),
 }
 BODIES: dict[str, dict[str, Any]] = {
     "entries/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
@@ -64,6 +69,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "kill/": {"reason": "A drill."},
     "reactivate/": {"reason": "Looked at."},
     "quotes/": {"source": "fed", "quotes": []},
+    "replays/": {
+        "date": "2021-01-04",
+        "portfolio": "smart-0dte",
+        "entries": [{"at": "09:40", "contract": "SPXW210104C03700000", "confidence": "0.7"}],
+    },
 }
 
 
@@ -102,6 +112,16 @@ def world() -> World:
         last_seen_at=bet.wall(),
         staged_at=bet.wall(),
     )
+    replay = Replay.objects.create(
+        requested_by=bet.portfolio.owner,
+        requested_at=bet.wall(),
+        day=market.MONDAY,
+        portfolio="smart-0dte",
+        entries="at",
+        state=ReplayState.DONE,
+        finished_at=bet.wall(),
+        report="{}",
+    )
     return World(
         bet,
         {
@@ -111,6 +131,7 @@ def world() -> World:
             "position_id": position.pk,
             "breaker_id": breaker.pk,
             "alert_id": alert.pk,
+            "replay_id": replay.pk,
         },
     )
 
@@ -154,7 +175,7 @@ def test_nobody_is_let_in_without_a_name(world: World, operation: str) -> None:
 def test_what_is_a_stranger_s_does_not_exist(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("stranger")))
     _, who = MATRIX[operation]
-    assert status == {OWN: 404, STAFF: 404, LIST: 200, FEED: 403}[who]
+    assert status in {OWN: [404], STAFF: [404], LIST: [200, 202], FEED: [403]}[who]
 
 
 @pytest.mark.parametrize("operation", MATRIX)
@@ -209,7 +230,7 @@ def test_a_token_gives_no_more_than_its_user_has(world: World, operation: str) -
     _, theirs = bearer(factories.user("stranger"), *Scope)
     _, who = MATRIX[operation]
     status = world.send(operation, Client(), Authorization=theirs)
-    assert status == {OWN: 404, STAFF: 404, LIST: 200, FEED: 403}[who]
+    assert status in {OWN: [404], STAFF: [404], LIST: [200, 202], FEED: [403]}[who]
 
 
 def test_an_account_that_was_closed_is_let_in_nowhere(world: World) -> None:

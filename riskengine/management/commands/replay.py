@@ -16,6 +16,7 @@ from betsizing.scratch import ScratchRefused
 from positions.market.calendar import Session
 from riskengine.services.study.recording import Files
 from riskengine.services.study.replay import PORTFOLIOS, ReplayRefused, Request, Watcher, replay
+from riskengine.services.study.report import text_of
 
 MAX_BAR_MINUTES = 1440
 
@@ -122,7 +123,7 @@ def _write(out: Path, result: dict[str, Any]) -> None:
     """The report takes its name when it is whole."""
     part = out.with_name(f"{out.name}.part")
     try:
-        part.write_text(json.dumps(result, sort_keys=True, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(text_of(result), encoding="utf-8")
         part.replace(out)
     except OSError as error:
         raise CommandError(f"The report cannot be written to {out}: {error.strerror}.") from error

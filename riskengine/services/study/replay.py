@@ -119,20 +119,29 @@ def _session(day: date) -> Session:
     return Session(*found)
 
 
-def _profile(request: Request) -> RiskProfile:
-    """The system's profile, with the given numbers put in force as its next revision."""
-    profile = RiskProfile.objects.get(slug=request.portfolio)
-    if not request.parameters:
-        return profile
+def read_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Numbers and ladders by name. Raises ReplayRefused for what no profile could carry."""
     numbers, ladders = {}, {}
     try:
-        for name, value in request.parameters.items():
+        for name, value in given.items():
             if name in PARAMETERS:
                 numbers[name] = parameter_value(PARAMETERS[name], value)
             elif name in LADDERS:
                 ladders[name] = ladder_steps(name, value)
             else:
                 raise ReplayRefused(f"{name} is no parameter: `manage.py evaluate --list` names them all.")
+    except ConfigError as problem:
+        raise ReplayRefused(str(problem)) from problem
+    return numbers, ladders
+
+
+def _profile(request: Request) -> RiskProfile:
+    """The system's profile, with the given numbers put in force as its next revision."""
+    profile = RiskProfile.objects.get(slug=request.portfolio)
+    if not request.parameters:
+        return profile
+    numbers, ladders = read_parameters(request.parameters)
+    try:
         revise_profile(
             profile=profile,
             based_on=latest_revision(profile).number,
@@ -142,8 +151,6 @@ def _profile(request: Request) -> RiskProfile:
             author=None,
             now=SEEDED_AT,
         )
-    except ConfigError as problem:
-        raise ReplayRefused(str(problem)) from problem
     except ValidationError as problem:
         if getattr(problem, "code", None) != "no_change":
             raise ReplayRefused(" ".join(problem.messages)) from problem

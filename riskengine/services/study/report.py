@@ -3,6 +3,7 @@
 Money has 2 decimals, prices 4, fractions 6, seconds 3. An unknown number is null.
 """
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +34,11 @@ def build(portfolio: Portfolio, recording: Recording, curve: EquityCurve, openin
         "slices": _slices(portfolio),
         "stops": _stops(portfolio),
     }
+
+
+def text_of(report: dict[str, Any]) -> str:
+    """The report as it is written: the same input gives the same bytes."""
+    return json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
 def clock(instant: datetime | None) -> str | None:
