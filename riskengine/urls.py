@@ -17,6 +17,7 @@ urlpatterns = [
     path("orders/", records.orders, name="orders"),
     path("orders/<int:order_id>/cancel/", acts.cancel, name="cancel"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/path/", records.position_path, name="position-path"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/close/", acts.close, name="close"),
     path("portfolios/<slug:slug>/go-on/", guards.go_on, name="go-on"),
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -14,6 +14,7 @@ from positions.access import portfolio_or_404
 from positions.models import Decision, Order, Portfolio, Position
 from positions.selectors import decision_for, portfolios_for, position_for
 from riskengine.services.watch.life import decision_of, decision_row, life_of, orders_of
+from riskengine.services.watch.path import path_of
 from riskengine.views.header import header
 
 ROWS_A_PAGE = 50
@@ -64,19 +65,40 @@ def decision_or_404(request: HttpRequest, decision_id: int) -> Decision:
 @never_cache
 @login_required
 @require_safe
+def position_path(request: HttpRequest, slug: str, position_id: int) -> JsonResponse:
+    """What the chart of a position draws."""
+    portfolio = portfolio_or_404(request.user, slug)
+    position = position_or_404(request, portfolio, position_id)
+    return JsonResponse(path_of(position, portfolio, now=timezone.now()))
+
+
+APPROVED = "approved"  # beside the codes of refusals, in the choice of what is listed
+
+
+@never_cache
+@login_required
+@require_safe
 def decisions(request: HttpRequest) -> HttpResponse:
-    """Every decision the person may see, the latest first."""
-    rows = (
-        Decision.objects.filter(portfolio__in=Portfolio.objects.visible_to(request.user))
-        .select_related("portfolio", "contract")
-        .defer("inputs", "trace", "gates", "warnings")
-        .order_by("-id")
-    )
-    chosen = request.GET.get("portfolio", "")
+    """Every decision the person may see, the latest first; of one portfolio, or of one verdict."""
+    visible = Decision.objects.filter(portfolio__in=Portfolio.objects.visible_to(request.user))
+    chosen, verdict = request.GET.get("portfolio", ""), request.GET.get("verdict", "")
     if chosen:
-        rows = rows.filter(portfolio__slug=chosen)
+        visible = visible.filter(portfolio__slug=chosen)
+    refused = visible.exclude(refusal_code="").order_by("refusal_code").values_list("refusal_code", flat=True)
+    rows = visible
+    if verdict == APPROVED:
+        rows = rows.filter(approved=True)
+    elif verdict:
+        rows = rows.filter(refusal_code=verdict)
+    rows = rows.select_related("portfolio", "contract").defer("inputs", "trace", "gates", "warnings").order_by("-id")
     page = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "rows": [decision_row(each) for each in page], "chosen": chosen}
+    context = {
+        "page": page,
+        "rows": [decision_row(each) for each in page],
+        "chosen": chosen,
+        "verdict": verdict,
+        "verdicts": [APPROVED, *refused.distinct()],
+    }
     return render(request, "riskengine/decisions.html", _listed(request) | context)
 
 
