@@ -60,6 +60,16 @@ class EntrySerializer(StrictSerializer):
         choices=PACES, default="normal", help_text="How the limit is worked from the mid towards the ask."
     )
     confirmed = StrictBooleanField(default=False, help_text="A person has seen and confirmed this entry.")
+    propose = StrictBooleanField(
+        default=False,
+        help_text="Decide and place nothing: what is approved waits for its confirm/ until it expires.",
+    )
+
+    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["propose"] and asked["confirmed"]:
+            message = "What is proposed is not confirmed yet: leave out one of the two."
+            raise serializers.ValidationError({"propose": serializers.ErrorDetail(message, "proposed_and_confirmed")})
+        return asked
 
 
 class NothingSerializer(StrictSerializer):
@@ -118,6 +128,11 @@ class _Act(APIView):
             request_only=True,
         ),
         OpenApiExample(
+            "Proposed: decided and not placed",
+            value={"contract": "SPXW  210104C03700000", "confidence": "0.70", "propose": True},
+            request_only=True,
+        ),
+        OpenApiExample(
             "Three contracts, worked fast",
             value={"contract": "SPXW  210104C03700000", "confidence": "0.70", "contracts": 3, "pace": "fast"},
             request_only=True,
@@ -129,7 +144,13 @@ class Entries(_Act):
 
     The answer is the decision, 201 when this request made it and 200 when it repeats one under the same key. A refused
     entry is a decision too: `approved` is false and `refusal` has code and sentence. An approved one has its order; or
-    it `waits_for_confirmation` (mode live-manual, or the day's loss has passed the first limit) until `expires_at`.
+    it `waits_for_confirmation` until `expires_at`: where it was only proposed (`"propose": true`), in mode live-manual,
+    and where the day's loss has passed the first limit.
+
+    **Propose and place**: post here with `"propose": true` and nothing is placed or reserved; the answer is the whole
+    decision, with its size, worst price, gates and `expires_at`. Then post to `entries/{id}/confirm/`: gates and limits
+    are judged again as they stand by then, and the order is placed at the size and worst price that were proposed.
+
     The same key with another body is a 422 IDEMPOTENCY_CONFLICT; 409 means try again, nothing was done.
     """
 
@@ -152,7 +173,7 @@ class Entries(_Act):
 
 @extend_schema(request=NothingSerializer, responses={**DONE, **REFUSED})
 class Confirmation(_Act):
-    """Let an approved entry through that waits for a person, at the size and worst price that were approved.
+    """Let an approved entry through that was proposed or waits for a person, at the size and worst price approved.
 
     Gates and limits are judged again: the answer is a decision of its own, with its order, or refused (DECISION_EXPIRED
     when it is late). A repeat gets the same decision and order.

@@ -120,7 +120,7 @@ class AuthorisedSerializer(DecisionDetailSerializer):
     """A decision with its order."""
 
     order = serializers.SerializerMethodField(help_text="Null where it was refused, or waits.")
-    waits_for_confirmation = serializers.SerializerMethodField(help_text="Approved, and a person must confirm it.")
+    waits_for_confirmation = serializers.SerializerMethodField(help_text="Approved, and not placed until confirmed.")
 
     class Meta(DecisionDetailSerializer.Meta):
         fields = (*DecisionDetailSerializer.Meta.fields, "order", "waits_for_confirmation")

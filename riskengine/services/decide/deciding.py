@@ -52,7 +52,9 @@ def _refusal(judged: Judged, request: EntryRequest) -> _Refusal | None:
     return _Refusal(code, explanation.refusal_sentence(judged, 0, code, explained))
 
 
-def _waits(judged: Judged) -> bool:
+def _needs_a_person(request: EntryRequest, judged: Judged) -> bool:
+    if request.confirmed or request.waive_gates:
+        return False
     return judged.situation.portfolio.mode == Mode.LIVE_MANUAL or bool(judged.gates.failed(0))
 
 
@@ -115,7 +117,7 @@ class Entries:
         candidates = candidates_of(self.situation, [row])
         judged = judge_candidates(self.situation, candidates, float(request.confidence), placing=placing)
         refusal = (_expired(waiting, judged) if waiting is not None else None) or _refusal(judged, request)
-        waits = refusal is None and not request.confirmed and not request.waive_gates and _waits(judged)
+        waits = refusal is None and (request.propose or _needs_a_person(request, judged))
         if refusal and waiting is not None:
             key = ""
         decision = self._decision(request, judged, row, refusal, key=key, waits=waits)
@@ -197,7 +199,8 @@ def _warnings(request: EntryRequest, judged: Judged, *, waits: bool) -> list[dic
         failed = ", ".join(judged.gates.failed(0)) or "none"
         said.append({"code": "GATES_WAIVED", "text": f"Gates waived. Those that would have refused: {failed}."})
     if waits:
-        said.append({"code": "WAITS_FOR_CONFIRMATION", "text": "No order yet: a person must confirm this entry."})
+        why = "it was proposed, and is placed once confirmed" if request.propose else "a person must confirm this entry"
+        said.append({"code": "WAITS_FOR_CONFIRMATION", "text": f"No order yet: {why}."})
     if judged.unusable[0] == codes.NONE and judged.sizing.contracts[0] > 0:
         sized = SizeRequest(request.contract, request.confidence)
         said += cautions.advice_for(judged, costs.consequences_of(judged), 0, sized)

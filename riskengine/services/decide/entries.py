@@ -56,11 +56,11 @@ def authorise_entry(
 ) -> Authorised:
     """Decide on an entry and, where it is approved, write the intent of its order (P-19). A refusal is a decision too.
 
-    Approved without an order it waits for `confirm_entry`: in mode live-manual, and where the day's loss has passed the
-    first limit (P-08, L1), unless the request says that a person has confirmed it. A repeat under the same key gets the
-    stored decision and order. Raises IdempotencyConflict for another request under that key, PortfolioBusy when the
-    lock is not had within 2 s, OutsideCalendar when the market time has no session table, ValueError for `waive_gates`
-    outside a recorded or simulated paper portfolio.
+    Approved without an order it waits for `confirm_entry`: where it is only proposed, in mode live-manual, and where
+    the day's loss has passed the first limit (P-08, L1), unless the request says that a person has confirmed it. A
+    repeat under the same key gets the stored decision and order. Raises IdempotencyConflict for another request under
+    that key, PortfolioBusy when the lock is not had within 2 s, OutsideCalendar when the market time has no session
+    table, ValueError for `waive_gates` outside a recorded or simulated paper portfolio.
     """
     asked = [(request, idempotency_key)]
     return authorise_entries(portfolio=portfolio, asked=asked, now=now, actor=actor, actor_name=actor_name)[0]

@@ -23,8 +23,9 @@ class SizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class EntryRequest:
-    """What is asked. `contracts` empty: the size is computed; else that many or nothing. `confirmed`: a person has seen
-    this entry. `waive_gates` (replays of recorded days only) judges and stores every gate and lets none refuse."""
+    """What is asked. `contracts` empty: the size is computed; else that many or nothing. `propose`: decide and place
+    nothing; an approved one waits for its confirmation. `confirmed`: a person has seen this entry. `waive_gates`
+    (replays of recorded days only) judges and stores every gate and lets none refuse."""
 
     contract: OptionContract
     confidence: Decimal
@@ -32,6 +33,7 @@ class EntryRequest:
     pace: str = "normal"
     confirmed: bool = False
     waive_gates: bool = False
+    propose: bool = False
 
     def __post_init__(self) -> None:
         if not (self.confidence.is_finite() and 0 <= self.confidence <= 1):
@@ -40,10 +42,12 @@ class EntryRequest:
             raise ValueError(f"{self.contracts} contracts are asked for: 1 to {MOST_CONTRACTS:,}, or leave it open.")
         if self.pace not in PRESETS:
             raise ValueError(f"An opening is worked at pace normal, fast or patient, not {self.pace}.")
+        if self.propose and (self.confirmed or self.waive_gates):
+            raise ValueError("What is proposed is not confirmed yet, and no gate is waived for it.")
 
     def stored(self) -> dict[str, Any]:
         """As plain data: what a repeat under the same key must equal."""
-        return {
+        asked: dict[str, Any] = {
             "contract": self.contract.occ_symbol,
             "confidence": str(self.confidence.quantize(SIX_PLACES, ROUND_HALF_UP)),
             "contracts": self.contracts,
@@ -51,3 +55,4 @@ class EntryRequest:
             "confirmed": self.confirmed,
             "waive_gates": self.waive_gates,
         }
+        return asked | {"propose": True} if self.propose else asked
