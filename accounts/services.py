@@ -46,6 +46,10 @@ RISK_MANAGER_PERMISSIONS = (
     ("positions", "tradinghalt", ("view", "add", "change")),
     ("riskengine", "breaker", ("view", "clear")),
     ("riskengine", "breakerevent", ("view",)),
+    ("riskengine", "alert", ("view",)),
+    ("riskengine", "alertevent", ("view",)),
+    ("riskengine", "alertdelivery", ("view",)),
+    ("riskengine", "alerttarget", ("view", "add", "change")),
 )
 
 
@@ -268,7 +272,10 @@ def digest_of(secret: str) -> str:
 
 
 def ensure_groups() -> None:
-    """The group “Risk manager” with its permissions. Repeating it is harmless; members also need staff status."""
+    """The group “Risk manager” with its permissions. Repeating it is harmless; members also need staff status.
+
+    A migration that calls it brings what was installed before up to date: each longer list needs one.
+    """
     for app in ("accounts", "positions", "riskengine"):
         create_permissions(apps.get_app_config(app), verbosity=0)  # on a fresh database they come after the migrations
     group, _ = Group.objects.get_or_create(name=RISK_MANAGERS)

@@ -13,7 +13,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from accounts.admin import ReadOnlyAdmin
 from positions.models import Portfolio
@@ -57,6 +57,11 @@ class BreakerAdmin(ReadOnlyAdmin):
     list_filter = ["state", "code", "portfolio"]
     ordering = ["-state", "portfolio__slug", "code"]
     list_select_related = ["portfolio", "underlying"]
+    actions_list = ["to_the_kill_switch"]
+
+    @action(description="Kill switch…", url_path="to-the-kill-switch", permissions=[HALTS])
+    def to_the_kill_switch(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:riskengine_kill")
 
     @display(description="state", ordering="state", label=STATE_COLOURS)
     def state_label(self, breaker: Breaker) -> str:

@@ -3,18 +3,20 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from positions.admin.base import ReadOnlyAdmin, ReadOnlyInline
 from riskengine.models import Alert, AlertDelivery, AlertEvent, AlertTarget, DeliveryState, Severity, TargetKind
 from riskengine.services.notify import target
 from riskengine.services.notify.address import TargetRefused
+from riskengine.services.watch.alerts import acknowledge
 
 SEVERITY_COLOURS = {Severity.CRITICAL: "danger", Severity.WARNING: "warning", Severity.INFO: "info"}
 STATE_COLOURS = {DeliveryState.SENT: "success", DeliveryState.FAILED: "danger", DeliveryState.SENDING: "warning"}
@@ -131,6 +133,13 @@ class AlertAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     list_select_related = ["portfolio", "acknowledged_by"]
     inlines = [EventInline, DeliveryInline]
+    actions = ["acknowledge_them"]
+
+    @action(description="Acknowledge", permissions=["view"])
+    def acknowledge_them(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
+        now = timezone.now()
+        done = sum(acknowledge(alert=alert, actor=request.user, now=now) for alert in alerts.order_by("id"))
+        messages.success(request, f"{done} acknowledged; {len(alerts) - done} were before or have ended.")
 
     @display(description="severity", ordering="severity", label=SEVERITY_COLOURS)
     def severity_label(self, alert: Alert) -> tuple[str, str]:
