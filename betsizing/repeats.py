@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from accounts.request_keys import AnotherRequest, BeingAnswered, free_key, keep_answer, take_key
 from betsizing.errors import Busy, Unprocessable
+from betsizing.schema import error_example
 
 KEY = "Idempotency-Key"
 LONGEST_KEY = 100
@@ -24,6 +25,12 @@ KEY_PARAMETER = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Yours, up to 100 printable ASCII characters: a repeat under it within 7 days gets the same answer and "
     "changes nothing. Another body under it is a 422 IDEMPOTENCY_CONFLICT; 409: the first is still being answered.",
+)
+CONFLICT = error_example(
+    "The key of another request",
+    422,
+    "IDEMPOTENCY_CONFLICT",
+    "The key “bet-2021-01-04-1” was used here for another request. Use a new key.",
 )
 
 Post = Callable[..., Response]

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import generics, permissions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +18,7 @@ from accounts.models import Scope
 from accounts.models.constraint import PRICE_LIMIT
 from betsizing.errors import ErrorsSerializer
 from betsizing.parsers import ShallowJSONParser
-from betsizing.repeats import KEY_PARAMETER, once_per_key
+from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from positions.access import portfolio_or_404
 from positions.market.feeds.base import Batch, PriceTick, QuoteTick, VolatilityTick
 from positions.market.feeds.pushed import MAX_ROWS, Problem, PushedFeed
@@ -27,6 +27,23 @@ from positions.models import Portfolio
 from positions.models.history import VixIndex
 from positions.selectors import portfolios_for
 from positions.services.push import PushRefused, is_reserved, push
+
+SHOWN = OpenApiExample(
+    "A paper account in a recorded market",
+    value={
+        "slug": "smart-0dte",
+        "name": "Smart-0DTE",
+        "system": "smart-0dte",
+        "mode": "paper",
+        "state": "ACTIVE",
+        "profile": "Smart-0DTE",
+        "clock": "recorded market of 2021-01-04",
+        "is_demo": True,
+        "cash": "46677.30",
+        "settled_cash": "46677.30",
+    },
+    response_only=True,
+)
 
 
 class PortfolioSerializer(serializers.ModelSerializer):
@@ -38,6 +55,7 @@ class PortfolioSerializer(serializers.ModelSerializer):
         fields = ("slug", "name", "system", "mode", "state", "profile", "clock", "is_demo", "cash", "settled_cash")
 
 
+@extend_schema(examples=[SHOWN])
 class Portfolios(generics.ListAPIView):
     """Your portfolios, by slug."""
 
@@ -53,7 +71,7 @@ class PortfolioDetail(generics.GenericAPIView):
 
     serializer_class = PortfolioSerializer
 
-    @extend_schema(operation_id="portfolio_retrieve")
+    @extend_schema(operation_id="portfolio_retrieve", examples=[SHOWN])
     def get(self, request: Request, slug: str) -> Response:
         return Response(self.get_serializer(portfolio_or_404(request.user, slug)).data)
 
@@ -159,6 +177,33 @@ class MayPush(permissions.BasePermission):
     request=PushSerializer,
     parameters=[KEY_PARAMETER],
     responses={200: PushedSerializer, **dict.fromkeys((400, 403, 409, 422), ErrorsSerializer)},
+    examples=[
+        OpenApiExample(
+            "One contract, its underlying and the VIX",
+            value={
+                "source": "my-feed",
+                "quotes": [
+                    {
+                        "contract": "SPXW260302C06900000",
+                        "bid": "12.40",
+                        "bid_size": 20,
+                        "ask": "12.60",
+                        "ask_size": 15,
+                        "at": "2026-03-02T15:30:00.250Z",
+                    }
+                ],
+                "underlyings": [{"symbol": "SPX", "price": "6895.10", "at": "2026-03-02T15:30:00Z"}],
+                "vix": [{"level": "17.85", "at": "2026-03-02T15:30:00Z"}],
+            },
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Stored",
+            value={"quotes": 1, "confirmed": 0, "late": 0, "prices": 1, "volatility": 1},
+            response_only=True,
+        ),
+        CONFLICT,
+    ],
 )
 class Quotes(APIView):
     """Push option quotes, underlying prices and volatility readings of a live feed: all rows or none.

@@ -16,38 +16,13 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer
 from betsizing.parsers import ShallowJSONParser
-from betsizing.repeats import KEY_PARAMETER, once_per_key
+from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from riskengine.api.entries import NothingSerializer
+from riskengine.api.examples import guarding as examples
 from riskengine.api.records import NOT_THERE, LatestFirst
 from riskengine.models import Alert, AlertEvent, Severity
 from riskengine.selectors import alert_for, alerts_for
 from riskengine.services.watch.alerts import acknowledge
-
-EXAMPLE = {
-    "id": 41,
-    "portfolio": "weekly",
-    "position": 7,
-    "code": "FORCED_CLOSE_LATE",
-    "severity": "critical",
-    "title": "A position that expires today is not closed, 5 minutes are left",
-    "happened": "5.0 minutes are left to the close, and 3 contracts of position 7 are still open; they are due to be "
-    "sold 15 minutes before it.",
-    "value": "5.000000",
-    "limit": "15.000000",
-    "unit": "minutes",
-    "to_do": "Look at its working order and at the market. What is not sold expires: sell it at the broker if you must "
-    "not hold it.",
-    "market_at": "2021-01-04T20:55:00Z",
-    "raised_at": "2026-03-02T15:50:00Z",
-    "last_seen_at": "2026-03-02T15:55:02Z",
-    "times_seen": 31,
-    "stage": 1,
-    "level": 1,
-    "escalated_at": None,
-    "acknowledged_at": None,
-    "acknowledged_by": None,
-    "resolved_at": None,
-}
 
 
 class AlertSerializer(serializers.ModelSerializer):
@@ -123,7 +98,7 @@ class AlertFilter(filters.FilterSet):
 
 @extend_schema(
     responses={200: AlertSerializer(many=True)},
-    examples=[OpenApiExample("Five minutes before the close", value=EXAMPLE, response_only=True)],
+    examples=[OpenApiExample("Five minutes before the close", value=examples.ALERT, response_only=True)],
 )
 class Alerts(generics.ListAPIView):
     """Alerts of your portfolios, the latest first; staff also see those of the installation. `open=true` for what
@@ -143,7 +118,11 @@ class AlertDetail(generics.GenericAPIView):
 
     serializer_class = AlertDetailSerializer
 
-    @extend_schema(operation_id="alert_retrieve", responses={200: AlertDetailSerializer, **NOT_THERE})
+    @extend_schema(
+        operation_id="alert_retrieve",
+        responses={200: AlertDetailSerializer, **NOT_THERE},
+        examples=[OpenApiExample("Five minutes before the close", value=examples.ALERT_DETAIL, response_only=True)],
+    )
     def get(self, request: Request, alert_id: int) -> Response:
         return Response(AlertDetailSerializer(alert_or_404(request, alert_id)).data)
 
@@ -160,6 +139,7 @@ class Acknowledge(APIView):
         request=NothingSerializer,
         parameters=[KEY_PARAMETER],
         responses={200: AlertDetailSerializer, **dict.fromkeys((400, 403, 404, 409, 422), ErrorsSerializer)},
+        examples=[OpenApiExample("Acknowledged", value=examples.ALERT_ACKNOWLEDGED, response_only=True), CONFLICT],
     )
     @once_per_key
     def post(self, request: Request, alert_id: int) -> Response:

@@ -16,11 +16,13 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import Busy, ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
-from betsizing.repeats import KEY, KEY_PARAMETER, key_of, once_per_key
+from betsizing.repeats import CONFLICT, KEY, KEY_PARAMETER, key_of, once_per_key
+from betsizing.schema import error_example
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
 from positions.models import Order, Portfolio, Position
 from positions.models.order import WHOLE_POSITION
+from riskengine.api.examples import deciding as examples
 from riskengine.api.field import (
     ContractField,
     StrictBooleanField,
@@ -28,7 +30,7 @@ from riskengine.api.field import (
     StrictIntegerField,
     StrictSerializer,
 )
-from riskengine.api.records import AuthorisedSerializer, OrderSerializer, decision_or_404, position_or_404
+from riskengine.api.records import AuthorisedSerializer, OrderSerializer, decision_or_404, position_or_404, shown
 from riskengine.services.decide.cancelling import NotCancellable, cancel_entry
 from riskengine.services.decide.closing import NotClosable, close_position
 from riskengine.services.decide.entries import (
@@ -137,6 +139,10 @@ class _Act(APIView):
             value={"contract": "SPXW  210104C03700000", "confidence": "0.70", "contracts": 3, "pace": "fast"},
             request_only=True,
         ),
+        shown("Placed (shortened)", examples.ENTRY_PLACED, "201", "200"),
+        shown("Proposed (shortened)", examples.ENTRY_PROPOSED, "201"),
+        shown("Refused by a gate (shortened)", examples.ENTRY_REFUSED, "201", "200"),
+        error_example("The key of another entry", 422, "IDEMPOTENCY_CONFLICT", examples.KEY_CONFLICT),
     ],
 )
 class Entries(_Act):
@@ -171,7 +177,16 @@ class Entries(_Act):
         return _answer(made)
 
 
-@extend_schema(request=NothingSerializer, responses={**DONE, **REFUSED})
+@extend_schema(
+    request=NothingSerializer,
+    responses={**DONE, **REFUSED},
+    examples=[
+        shown("Placed (shortened)", examples.ENTRY_CONFIRMED, "201", "200"),
+        shown("Too late (shortened)", examples.ENTRY_LATE, "201"),
+        error_example("Refused before", 422, "NOTHING_TO_CONFIRM", examples.NOTHING_TO_CONFIRM),
+        CONFLICT,
+    ],
+)
 class Confirmation(_Act):
     """Let an approved entry through that was proposed or waits for a person, at the size and worst price approved.
 
@@ -191,7 +206,15 @@ class Confirmation(_Act):
         return _answer(made)
 
 
-@extend_schema(request=NothingSerializer, responses={200: OrderSerializer, **REFUSED})
+@extend_schema(
+    request=NothingSerializer,
+    responses={200: OrderSerializer, **REFUSED},
+    examples=[
+        shown("Asked for", examples.ORDER_CANCELLING),
+        error_example("It has ended", 422, "NOT_CANCELLABLE", examples.NOT_CANCELLABLE),
+        CONFLICT,
+    ],
+)
 class Cancellation(_Act):
     """Ask the cancel of an opening order: what is filled stays. Exits cannot be cancelled. A repeat changes nothing."""
 
@@ -208,6 +231,11 @@ class Cancellation(_Act):
 @extend_schema(
     request=NothingSerializer,
     responses={201: OrderSerializer, 200: OrderSerializer, **REFUSED},
+    examples=[
+        shown("Two to be sold", examples.ORDER_CLOSING, "201", "200"),
+        error_example("Nothing is open", 422, "NOT_CLOSABLE", examples.NOT_CLOSABLE),
+        CONFLICT,
+    ],
 )
 class Closing(_Act):
     """Sell all that is open of a position now, as a marketable limit re-priced until it is sold.

@@ -18,10 +18,12 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
-from betsizing.repeats import KEY_PARAMETER, once_per_key
+from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
+from betsizing.schema import error_example
 from positions.access import portfolio_or_404
 from positions.models import Portfolio
 from positions.selectors import portfolios_for
+from riskengine.api.examples import guarding as examples
 from riskengine.api.field import StrictBooleanField, StrictSerializer
 from riskengine.api.records import NOT_THERE, LatestFirst
 from riskengine.models import Breaker, BreakerEvent
@@ -40,7 +42,7 @@ LONGEST_REASON = 1_000
 class BreakerSerializer(serializers.ModelSerializer):
     label = serializers.CharField(source="get_code_display", read_only=True)
     underlying = serializers.CharField(
-        source="underlying.symbol", default=None, read_only=True, help_text="Of stop-outs only."
+        source="underlying.symbol", default=None, read_only=True, allow_null=True, help_text="Of stop-outs only."
     )
 
     class Meta:
@@ -107,6 +109,9 @@ class StateSerializer(serializers.Serializer):
     state = serializers.CharField(help_text="The trading state now.")
 
 
+NOT_CLEARABLE = error_example("Not now", 422, "NOT_CLEARABLE", examples.NOT_CLEARABLE)
+
+
 @contextmanager
 def domain_errors() -> Iterator[None]:
     """What a service refuses to clear, in the API's error shape."""
@@ -132,7 +137,13 @@ def _breakers(portfolio: Portfolio) -> QuerySet[Breaker]:
     return Breaker.objects.filter(portfolio=portfolio).select_related("underlying").order_by("id")
 
 
-@extend_schema(responses={200: BreakerSerializer(many=True), **NOT_THERE})
+def _shown(name: str, value: dict[str, Any]) -> OpenApiExample:
+    return OpenApiExample(name, value=value, response_only=True)
+
+
+@extend_schema(
+    responses={200: BreakerSerializer(many=True), **NOT_THERE}, examples=[_shown("Tripped", examples.BREAKER)]
+)
 class Breakers(generics.ListAPIView):
     """The circuit breakers of a portfolio that were ever counted: state, value and limit of the last trip."""
 
@@ -147,7 +158,10 @@ class Breakers(generics.ListAPIView):
         return _breakers(portfolio_or_404(self.request.user, self.kwargs["slug"]))
 
 
-@extend_schema(responses={200: BreakerEventSerializer(many=True), **NOT_THERE})
+@extend_schema(
+    responses={200: BreakerEventSerializer(many=True), **NOT_THERE},
+    examples=[_shown("It tripped", examples.BREAKER_EVENT)],
+)
 class BreakerEvents(generics.ListAPIView):
     """Every warning, trip and clearing, the latest first: who or what, when, by which number."""
 
@@ -162,7 +176,11 @@ class BreakerEvents(generics.ListAPIView):
         return BreakerEvent.objects.filter(portfolio=portfolio_or_404(self.request.user, self.kwargs["slug"]))
 
 
-@extend_schema(request=ReasonSerializer, responses={200: BreakerSerializer, **REFUSED})
+@extend_schema(
+    request=ReasonSerializer,
+    responses={200: BreakerSerializer, **REFUSED},
+    examples=[_shown("Cleared", examples.BREAKER_CLEARED), NOT_CLEARABLE, CONFLICT],
+)
 class Clearing(_Act):
     """Clear a tripped breaker, with a reason. For staff who may; refused while the day's loss is still at the limit."""
 
@@ -179,7 +197,11 @@ class Clearing(_Act):
         return Response(BreakerSerializer(breaker).data)
 
 
-@extend_schema(request=ReasonSerializer, responses={200: StateSerializer, **REFUSED})
+@extend_schema(
+    request=ReasonSerializer,
+    responses={200: StateSerializer, **REFUSED},
+    examples=[_shown("Active again", examples.STATE), NOT_CLEARABLE, CONFLICT],
+)
 class Reactivation(_Act):
     """Return a portfolio to ACTIVE that a person stopped. For staff who may; refused while a breaker holds it."""
 
@@ -201,6 +223,9 @@ KILL_EXAMPLES = [
         value={"verbs": ["flatten"], "confirm_flatten": True, "reason": "I want out."},
         request_only=True,
     ),
+    _shown("Stopped", examples.KILLED),
+    error_example("Flatten asks again", 422, "FLATTEN_UNCONFIRMED", examples.FLATTEN_UNCONFIRMED, "confirm_flatten"),
+    CONFLICT,
 ]
 
 

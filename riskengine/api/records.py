@@ -7,7 +7,7 @@ from django.http import Http404
 from django.urls import path
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import generics, serializers
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from betsizing.errors import ErrorsSerializer
 from positions.access import portfolio_or_404
 from positions.models import Decision, ExitSlice, Fill, Order, Portfolio, Position
 from positions.selectors import decisions
+from riskengine.api.examples import deciding as examples
 from riskengine.services.decide.entries import awaits_confirmation, opening_of
 
 NOT_THERE = {404: ErrorsSerializer}
@@ -29,6 +30,13 @@ class LatestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
     ordering = "-id"
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        described = super().get_paginated_response_schema(schema)
+        address = f"http://127.0.0.1:8000/api/v1/replays/?{self.cursor_query_param}=cD00Mg%3D%3D"
+        described["properties"]["next"]["example"] = address
+        described["properties"]["previous"]["example"] = None
+        return described
 
 
 # ---- Shapes ----
@@ -216,6 +224,11 @@ class FillSerializer(serializers.ModelSerializer):
 # ---- Lists ----
 
 
+def shown(name: str, value: dict[str, Any], *statuses: str) -> OpenApiExample:
+    """An example of an answer; 200 when no status is named."""
+    return OpenApiExample(name, value=value, response_only=True, status_codes=statuses or ["200"])
+
+
 class _OfPortfolio(generics.ListAPIView):
     pagination_class = LatestFirst
 
@@ -228,7 +241,10 @@ class _OfPortfolio(generics.ListAPIView):
         raise NotImplementedError
 
 
-@extend_schema(responses={200: DecisionSerializer(many=True), **NOT_THERE})
+@extend_schema(
+    responses={200: DecisionSerializer(many=True), **NOT_THERE},
+    examples=[shown("Approved", examples.DECISION), shown("Refused", examples.DECISION_REFUSED)],
+)
 class Decisions(_OfPortfolio):
     """Every entry that was asked for, approved or refused, the latest first."""
 
@@ -240,7 +256,10 @@ class Decisions(_OfPortfolio):
         return decisions(portfolio)
 
 
-@extend_schema(responses={200: OrderSerializer(many=True), **NOT_THERE})
+@extend_schema(
+    responses={200: OrderSerializer(many=True), **NOT_THERE},
+    examples=[shown("A filled opening", examples.ORDER)],
+)
 class Orders(_OfPortfolio):
     """Orders by intent, the latest first: what was to be bought or sold, not each price that was sent for it."""
 
@@ -252,7 +271,10 @@ class Orders(_OfPortfolio):
         return Order.objects.filter(portfolio=portfolio, parent__isnull=True).select_related("contract")
 
 
-@extend_schema(responses={200: PositionSerializer(many=True), **NOT_THERE})
+@extend_schema(
+    responses={200: PositionSerializer(many=True), **NOT_THERE},
+    examples=[shown("One third sold", examples.POSITION)],
+)
 class Positions(_OfPortfolio):
     """Positions with their slices, the latest first. `status=open` for those with contracts left."""
 
@@ -273,7 +295,10 @@ class FillFilter(filters.FilterSet):
         fields = ("position", "order")
 
 
-@extend_schema(responses={200: FillSerializer(many=True), **NOT_THERE})
+@extend_schema(
+    responses={200: FillSerializer(many=True), **NOT_THERE},
+    examples=[shown("Bought", examples.FILL)],
+)
 class Fills(_OfPortfolio):
     """Every execution, booked once, the latest first: price, fee, and the quote it was made against."""
 
@@ -290,7 +315,11 @@ class DecisionDetail(generics.GenericAPIView):
 
     serializer_class = AuthorisedSerializer
 
-    @extend_schema(operation_id="decision_retrieve", responses={200: AuthorisedSerializer, **NOT_THERE})
+    @extend_schema(
+        operation_id="decision_retrieve",
+        responses={200: AuthorisedSerializer, **NOT_THERE},
+        examples=[shown("Refused by a gate (shortened)", examples.ENTRY_REFUSED)],
+    )
     def get(self, request: Request, slug: str, decision_id: int) -> Response:
         decision = decision_or_404(portfolio_or_404(request.user, slug), decision_id)
         return Response(AuthorisedSerializer(decision).data)
@@ -301,7 +330,11 @@ class PositionDetail(generics.GenericAPIView):
 
     serializer_class = PositionSerializer
 
-    @extend_schema(operation_id="position_retrieve", responses={200: PositionSerializer, **NOT_THERE})
+    @extend_schema(
+        operation_id="position_retrieve",
+        responses={200: PositionSerializer, **NOT_THERE},
+        examples=[shown("One third sold", examples.POSITION)],
+    )
     def get(self, request: Request, slug: str, position_id: int) -> Response:
         return Response(PositionSerializer(position_or_404(portfolio_or_404(request.user, slug), position_id)).data)
 

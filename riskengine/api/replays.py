@@ -18,9 +18,9 @@ from rest_framework.views import APIView
 from accounts.models import Scope, System
 from betsizing.errors import ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
-from betsizing.repeats import KEY_PARAMETER, once_per_key
-from riskengine.api import examples
+from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from riskengine.api.entries import NothingSerializer
+from riskengine.api.examples import replays as examples
 from riskengine.api.field import StrictBooleanField, StrictDecimalField, StrictIntegerField, StrictSerializer
 from riskengine.api.records import NOT_THERE, LatestFirst
 from riskengine.models import Replay, ReplayState
@@ -304,7 +304,8 @@ class Cancelling(APIView):
         parameters=[KEY_PARAMETER],
         responses={200: ReplaySerializer, **REFUSED},
         examples=[
-            OpenApiExample("Cancelled", value=examples.REPLAY_CANCELLED, response_only=True, status_codes=["200"])
+            OpenApiExample("Cancelled", value=examples.REPLAY_CANCELLED, response_only=True),
+            CONFLICT,
         ],
     )
     @once_per_key

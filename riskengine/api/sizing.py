@@ -15,8 +15,10 @@ from rest_framework.views import APIView
 from accounts.models import Scope
 from betsizing.errors import ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
+from betsizing.schema import error_example
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
+from riskengine.api.examples import deciding as examples
 from riskengine.api.field import ContractField, StrictDecimalField, StrictSerializer
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.explanation import unusable
@@ -49,7 +51,10 @@ class PreviewRequestSerializer(StrictSerializer):
             "A 0DTE put on the recorded day",
             value={"contract": "SPXW  210104P03700000", "confidence": "0.70"},
             request_only=True,
-        )
+        ),
+        OpenApiExample("Three contracts (shortened)", value=examples.PREVIEW_APPROVED, response_only=True),
+        OpenApiExample("Refused by a gate (shortened)", value=examples.PREVIEW, response_only=True),
+        error_example("No price to size by", 422, "STALE_QUOTE", examples.STALE, "contract"),
     ],
 )
 class SizingPreview(APIView):
@@ -85,6 +90,7 @@ class SizingPreview(APIView):
         OpenApiParameter("expiration", date, description="Only this expiration, as YYYY-MM-DD."),
     ],
     responses={200: OpenApiTypes.OBJECT, 400: ErrorsSerializer, 404: ErrorsSerializer},
+    examples=[OpenApiExample("One of the day's calls", value=examples.CHAIN, response_only=True)],
 )
 class Contracts(APIView):
     """The recorded chain at the portfolio's market time: contracts with quote, size, volume and open interest."""

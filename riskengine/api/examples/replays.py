@@ -1,15 +1,15 @@
-"""Answers as the schema shows them: real in shape and size, so that a program can be written against them."""
+"""Replays of a recorded day."""
 
-# ---- Replays ----
+from typing import Any
 
-REPLAY_ROWS = {
+REPLAY_ROWS: dict[str, Any] = {
     "date": "2021-01-04",
     "portfolio": "smart-0dte",
     "entries": [{"at": "09:40", "contract": "SPXW210104C03700000", "confidence": "0.70", "contracts": 3}],
     "parameters": {"stop_fraction": 0.25},
     "gates": False,
 }
-REPLAY_QUEUED = {
+REPLAY_QUEUED: dict[str, Any] = {
     "id": 17,
     "state": "queued",
     "date": "2021-01-04",
@@ -27,25 +27,25 @@ REPLAY_QUEUED = {
     "finished_at": None,
     "error": None,
 }
-REPLAY_RUNNING = REPLAY_QUEUED | {
+REPLAY_RUNNING: dict[str, Any] = REPLAY_QUEUED | {
     "state": "running",
     "started_at": "2026-03-02T15:50:01Z",
     "attempts": 1,
     "reached": "2021-01-04T16:12:00Z",
     "share": 0.261538,
 }
-REPLAY_CANCELLED = REPLAY_RUNNING | {
+REPLAY_CANCELLED: dict[str, Any] = REPLAY_RUNNING | {
     "state": "cancelled",
     "cancel_requested_at": "2026-03-02T15:50:04Z",
     "finished_at": "2026-03-02T15:50:05Z",
 }
-REPLAY_CSV = {
+REPLAY_CSV: dict[str, Any] = {
     "date": "2015-12-24",
     "portfolio": "mag7-7dte",
     "entries": "at,contract,side,confidence,contracts\n10:00,GOOG151231C00750000,buy,0.8,\n",
     "cash": "150000.00",
 }
-TOO_MANY_REPLAYS = {
+TOO_MANY_REPLAYS: dict[str, Any] = {
     "errors": [
         {
             "code": "TOO_MANY_REPLAYS",
@@ -55,7 +55,7 @@ TOO_MANY_REPLAYS = {
         }
     ]
 }
-REPLAY_NOT_DONE = {
+REPLAY_NOT_DONE: dict[str, Any] = {
     "errors": [
         {
             "code": "REPLAY_NOT_DONE",
@@ -67,7 +67,7 @@ REPLAY_NOT_DONE = {
 }
 
 
-REPLAY_REPORT = {
+REPLAY_REPORT: dict[str, Any] = {
     "end": {"start": 60000.0, "cash": 61234.05, "equity": 61234.05, "realised": 1234.05, "fees": 3.9, "open": []},
     "fills": [
         {
