@@ -10,6 +10,7 @@ from django.utils import timezone
 from positions.services.simulated import publish_simulated
 from riskengine.services.decide.demo_signals import run_demo
 from riskengine.services.study.running import run_replays
+from riskengine.services.watch.announcing import announce
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.watchdog import run_alerts
 from riskengine.services.watch.working import run_orders
@@ -19,18 +20,21 @@ from riskengine.services.watch.working import run_orders
 def exit_check() -> None:
     """Every second: what expires today (A-01)."""
     run_check(now=timezone.now(), scope="exit")
+    announce()
 
 
 @shared_task(queue="risk", time_limit=25)
 def risk_check() -> None:
     """Every 30 seconds: everything (A-01, P-22)."""
     run_check(now=timezone.now(), scope="risk")
+    announce()
 
 
 @shared_task(queue="orders", time_limit=25)
 def orders() -> None:
     """Every second: one pass over the live orders."""
     run_orders(now=timezone.now())
+    announce()
 
 
 @shared_task(queue="work", time_limit=25)

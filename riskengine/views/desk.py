@@ -14,6 +14,7 @@ from accounts.models import User
 from positions.selectors import portfolios_for
 from riskengine.services.watch.desk import desk
 from riskengine.services.watch.feed import alert_feed
+from riskengine.views.admission import admit
 from riskengine.views.header import clock_of, header
 
 
@@ -29,21 +30,23 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """Everything open in every portfolio the person may see. A script keeps it fresh."""
-    context = _desk(request.user, timezone.now())
+    context = desk_context(request.user, timezone.now())
     if not context["portfolios"]:
         return render(request, "riskengine/no_portfolio.html")
-    return render(request, "riskengine/desk.html", context)
+    return admit(render(request, "riskengine/desk.html", context), request.user, secure=request.is_secure())
 
 
 @never_cache
 @login_required
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
-    """The numbers alone, for the live page."""
-    return render(request, "riskengine/_desk.html", _desk(request.user, timezone.now()))
+    """The numbers alone, for a page whose stream was lost; it may open another one then."""
+    answer = render(request, "riskengine/_desk.html", desk_context(request.user, timezone.now()))
+    return admit(answer, request.user, secure=request.is_secure())
 
 
-def _desk(user: User, now: datetime) -> dict[str, Any]:
+def desk_context(user: User, now: datetime) -> dict[str, Any]:
+    """What the desk's templates show this person at wall time `now`."""
     portfolios = list(portfolios_for(user))
     shown = desk(portfolios=portfolios, now=now)
     for card, portfolio in zip(shown["portfolios"], portfolios, strict=True):

@@ -3,14 +3,16 @@
 import fcntl
 import os
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+import uvicorn
 from django.conf import settings
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import market
 from tests.conftest import TEMPLATE_LOCK, clone, drop, maintenance, migrated_template, the_machine, use
@@ -48,12 +50,28 @@ def site(
             clone(sql, migrated_template(sql), own)
         use(own)
         market.load(tmp_path_factory.mktemp("recordings"), timezone.now())
-        server = LiveServer("127.0.0.1")
-        yield server.url
-        server.stop()
+        with serving() as address:
+            yield address
         use(usual)
         with maintenance() as sql:
             drop(sql, own)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The product's own server, on a port of its own in a thread: pages and live streams as they are."""
+    from betsizing.asgi import application
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,8 +24,12 @@ from positions.models import (
     Position,
     PositionEvent,
 )
+from riskengine.models import Severity
+from riskengine.services.watch.alerts import NewAlert, raise_alerts
+from riskengine.services.watch.announcing import announce
 from tests import factories
 from tests.browser import market
+from tests.browser.cable import Cable
 from tests.browser.conftest import ANY_NUMBER, Visit, sign_in
 from tests.browser.test_size import CONTRAST
 
@@ -38,11 +42,14 @@ Look = Callable[..., AbstractContextManager[Page]]
 
 
 def in_database(work: Callable[[], Any]) -> Any:
-    """In a thread of its own: the browser's event loop runs in this one, where Django refuses to wait."""
+    """In a thread of its own: the browser's event loop runs in this one, where Django refuses to wait. Desks are told,
+    as they are after a check."""
 
     def run() -> Any:
         try:
-            return work()
+            answer = work()
+            announce()
+            return answer
         finally:
             connection.close()
 
@@ -166,8 +173,10 @@ def test_a_filled_tier_appears_by_itself(look: Look) -> None:
 
 
 def test_a_lost_server_is_said_and_the_numbers_stand_grey_until_it_is_back(look: Look) -> None:
-    with look(complaints=ANY_NUMBER) as page:  # the browser notes each failed request
-        page.route("**/desk/live/**", lambda route: route.fulfill(status=503, body="busy"))
+    with look("/decisions/", complaints=ANY_NUMBER) as page:  # the browser notes each failed request
+        for address in ("**/desk/live/**", "**/sse/desk/"):
+            page.route(address, lambda route: route.fulfill(status=503, body="busy"))
+        page.goto("/desk/")
         expect(page.locator("#trouble")).to_have_text(
             "The server could not answer (503). The numbers below are the last ones that came.",
             timeout=6000,
@@ -175,9 +184,51 @@ def test_a_lost_server_is_said_and_the_numbers_stand_grey_until_it_is_back(look:
         expect(page.locator("#desk")).to_have_class(re.compile("is-stale"))
         expect(page.locator("#pulse")).to_contain_text("✕ no answer for")
         expect(row(page, "3,700C")).to_be_visible()
-        page.unroute("**/desk/live/**")
+        page.unroute_all()
         expect(page.locator("#trouble")).to_be_hidden(timeout=6000)
         expect(page.locator("#desk")).not_to_have_class(re.compile("is-stale"))
+
+
+def test_while_the_stream_brings_numbers_nothing_is_asked(look: Look, calls_bid: Callable[[str], None]) -> None:
+    with look("/decisions/") as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/desk/live/" in request.url else None)
+        page.goto("/desk/")
+        for bid in ("34.50", "34.40"):
+            calls_bid(bid)
+            expect(row(page, "3,700C").locator(".bet-bid")).to_contain_text(bid, timeout=6000)
+        assert asked == []
+
+
+def test_a_stream_that_is_cut_is_said_and_opened_again(look: Look, site: str, calls_bid: Callable[[str], None]) -> None:
+    cable = Cable(int(site.rsplit(":", 1)[1]))
+    with closing(cable), look(complaints=ANY_NUMBER) as page:
+        page.goto(f"{cable.address}/desk/")
+        cable.cut()
+        calls_bid("34.50")
+        expect(page.locator("#trouble")).to_contain_text("The server cannot be reached.", timeout=6000)
+        expect(page.locator("#desk")).to_have_class(re.compile("is-stale"))
+        cable.mend()
+        expect(row(page, "3,700C").locator(".bet-bid")).to_contain_text("34.50", timeout=6000)
+        with page.expect_request("**/sse/desk/", timeout=15_000):
+            pass
+        calls_bid("34.40")
+        expect(row(page, "3,700C").locator(".bet-bid")).to_contain_text("34.40", timeout=6000)
+
+
+def test_a_form_that_the_stream_brought_can_be_sent(look: Look) -> None:
+    def raised() -> None:
+        holding = Portfolio.objects.get(slug="holding")
+        said = {"title": "Said by the stream", "happened": "Something.", "to_do": "Nothing."}
+        raise_alerts(
+            [NewAlert(code="TEST", key="stream", severity=Severity.WARNING, portfolio_id=holding.pk, **said)],
+            now=timezone.now(),
+        )
+
+    with look() as page:
+        in_database(raised)
+        page.get_by_role("button", name="Acknowledge Said by the stream").click(timeout=6000)
+        expect(page.get_by_text("Acknowledged by trader")).to_be_visible()
 
 
 def test_it_asks_nothing_while_nobody_looks(look: Look) -> None:
@@ -200,9 +251,10 @@ def test_the_focus_stays_where_it_was_when_the_numbers_change(look: Look) -> Non
     with look() as page:
         link = row(page, "3,700C").get_by_role("link")
         link.focus()
-        with page.expect_response("**/desk/live/**"):
-            pass
-        page.wait_for_timeout(200)
+        page.evaluate(
+            "new Promise((done) => document.getElementById('desk').addEventListener('shown', done, { once: true }))"
+        )
+        page.wait_for_timeout(100)
         expect(link).to_be_focused()
 
 

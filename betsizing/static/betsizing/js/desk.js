@@ -1,9 +1,12 @@
-/* Keeps the desk fresh: asks every two seconds while it is looked at, says when it cannot, and lets what moved glide. */
+/* Keeps the desk fresh: shows what the stream brings while it is looked at; where there is none it asks every two
+   seconds. Says when nothing comes, and lets what moved glide. */
 
 import { Live } from "./live.js";
 
 const EVERY_MS = 2000;
 const GLIDE_MS = 150;
+const SILENT_MS = 12000; // the stream brings something every five seconds
+const AGAIN_MS = 10000; // a stream that was lost is tried again, not at every look
 
 const desk = document.getElementById("desk");
 const pulse = document.getElementById("pulse");
@@ -16,23 +19,55 @@ let answeredAt = performance.now();
 let lost = false;
 let asking = false;
 let focused = null;
+let stream = null;
+let triedAt = -Infinity;
+let heardAt = -Infinity;
+
+/* ---- The stream ---- */
+
+function watch() {
+  if (stream || document.hidden || performance.now() - triedAt < AGAIN_MS) return;
+  triedAt = performance.now();
+  stream = new EventSource(desk.dataset.stream);
+  stream.addEventListener("desk", ({ data }) => {
+    heardAt = performance.now();
+    show(() => fragments.put(data));
+    beat();
+  });
+  stream.addEventListener("over", leave);
+  stream.addEventListener("error", leave);
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+}
+
+/* What is new is shown; what was there before it glides, keeps its focus, and is not read out again. */
+function show(put, before = marks(), known = events()) {
+  put();
+  answeredAt = performance.now();
+  lost = false;
+  desk.classList.remove("is-stale");
+  trouble.hidden = true;
+  restoreFocus();
+  glide(before);
+  tell(known);
+}
 
 /* ---- Asking ---- */
 
 async function ask() {
   if (asking || document.hidden) return;
+  if (stream && performance.now() - Math.max(heardAt, triedAt) < SILENT_MS) return;
+  leave();
   asking = true;
   const before = marks();
   const known = events();
   try {
     if ((await fragments.show("")) === "superseded") return;
-    answeredAt = performance.now();
-    lost = false;
-    desk.classList.remove("is-stale");
-    trouble.hidden = true;
-    restoreFocus();
-    glide(before);
-    tell(known);
+    show(() => {}, before, known);
+    watch(); // its answer lets the page open a stream again
   } catch (problem) {
     lost = true;
     desk.classList.add("is-stale");
@@ -94,5 +129,11 @@ function tell(known) {
 
 setInterval(ask, EVERY_MS);
 setInterval(beat, 1000);
-document.addEventListener("visibilitychange", () => { beat(); ask(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) leave(); // a browser opens six connections to a server: tabs that nobody sees must not hold them
+  triedAt = -Infinity;
+  beat();
+  ask();
+});
+watch();
 beat();

@@ -10,6 +10,16 @@ export class Live {
     this.running = null;
   }
 
+  /* A fragment that came, asked for or not. What is shared by many has no token in its forms: they get the page's. */
+  put(text) {
+    this.place.innerHTML = text;
+    const token = document.querySelector("input[name=csrfmiddlewaretoken]");
+    for (const form of token ? this.place.querySelectorAll("form[method=post]") : []) {
+      if (!form.elements.csrfmiddlewaretoken) form.prepend(token.cloneNode());
+    }
+    this.place.dispatchEvent(new Event("shown"));
+  }
+
   /* Resolves to "shown", or "superseded" when a newer question came; throws with a sentence when there is no answer. */
   async show(query) {
     this.running?.abort();
@@ -23,8 +33,7 @@ export class Live {
       if (mine !== this.running) return "superseded";
       if (answer.redirected) throw new Error("You are signed out. Load the page again to sign in.");
       if (!answer.ok && answer.status !== 422) throw new Error(`The server could not answer (${answer.status}).`);
-      this.place.innerHTML = text;
-      this.place.dispatchEvent(new Event("shown"));
+      this.put(text);
       return "shown";
     } catch (problem) {
       if (mine !== this.running || (problem.name === "AbortError" && !slow)) return "superseded";
