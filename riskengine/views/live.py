@@ -11,10 +11,12 @@ import asyncio
 import logging
 import select
 import threading
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import close_old_connections, connection
@@ -29,14 +31,39 @@ from riskengine.views.desk import desk_context
 
 EVERY_SECONDS = 2.0  # at most so often, however often something is checked
 AT_LEAST_SECONDS = 5.0  # without any word: ages go on, and a check that does not come is seen
-GONE = ""  # what a viewer is sent that may not watch any more: the end
+
+# A stream that is never finished: a header for each viewer, then what was packed once for all of them. Each piece ends
+# on a whole byte and looks back at nothing before it, so that any viewer can begin with any piece.
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
 logger = logging.getLogger(__name__)
 
 # ---- Rendering, in a thread ----
 
 
-def render(user_ids: Iterable[int]) -> dict[int, str]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """What is sent: as text of the stream, and packed."""
+
+    plain: bytes
+    packed: bytes
+
+    @classmethod
+    def of(cls, name: str, html: str) -> "Event":
+        lines = "".join(f"data: {line}\n" for line in html.splitlines() or [""])
+        return cls.raw(f"event: {name}\n{lines}\n".encode())
+
+    @classmethod
+    def raw(cls, plain: bytes) -> "Event":
+        packer = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+        return cls(plain, packer.compress(plain) + packer.flush(zlib.Z_FULL_FLUSH))
+
+
+WATCHING = Event.raw(b": watching\n\n")
+GONE = Event.of("over", "")  # what a viewer is sent that may not watch any more
+
+
+def render(user_ids: Iterable[int]) -> dict[int, Event]:
     """The desk of each of these persons, rendered once for all who see the same; GONE for who may see nothing now."""
     now = timezone.now()
     users = {user.pk: user for user in User.objects.filter(pk__in=list(user_ids), is_active=True)}
@@ -44,7 +71,7 @@ def render(user_ids: Iterable[int]) -> dict[int, str]:
     owned = Portfolio.objects.filter(owner__in=users).order_by("pk")
     for owner, portfolio in owned.values_list("owner_id", "pk"):
         own[owner].append(portfolio)
-    rendered: dict[tuple, str] = {}
+    rendered: dict[tuple, Event] = {}
     found = {}
     for pk in user_ids:
         user = users.get(pk)
@@ -53,12 +80,13 @@ def render(user_ids: Iterable[int]) -> dict[int, str]:
             continue
         seen = ("staff",) if user.is_staff else tuple(own[pk])
         if seen not in rendered:
-            rendered[seen] = render_to_string("riskengine/_desk.html", desk_context(user, now))
+            html = render_to_string("riskengine/_desk.html", desk_context(user, now))
+            rendered[seen] = Event.of("desk", html)
         found[pk] = rendered[seen]
     return found
 
 
-def render_in_thread(user_ids: Iterable[int]) -> dict[int, str]:
+def render_in_thread(user_ids: Iterable[int]) -> dict[int, Event]:
     close_old_connections()  # no request ends here that would do it
     return render(user_ids)
 
@@ -103,16 +131,16 @@ def _listen(told: Callable[[], None], wanted: Callable[[], bool]) -> None:
 class Desks:
     """Who watches. Everything here runs on one event loop; nothing runs while nobody watches."""
 
-    def __init__(self, rendering: Callable[[Iterable[int]], Mapping[int, str]] = render_in_thread) -> None:
+    def __init__(self, rendering: Callable[[Iterable[int]], Mapping[int, Event]] = render_in_thread) -> None:
         self._rendering = rendering
-        self._viewers: dict[int, set[asyncio.Queue[str]]] = defaultdict(set)
+        self._viewers: dict[int, set[asyncio.Queue[Event]]] = defaultdict(set)
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "desk")
         self._running: asyncio.Task[None] | None = None
 
-    async def watch(self, user_id: int, send: Callable[[str], Any], gone: "asyncio.Future[Any]") -> None:
+    async def watch(self, user_id: int, send: Callable[[Event], Any], gone: "asyncio.Future[Any]") -> None:
         """Send this person's desk at every change, until `gone` is done."""
-        queue: asyncio.Queue[str] = asyncio.Queue(1)
+        queue: asyncio.Queue[Event] = asyncio.Queue(1)
         self._viewers[user_id].add(queue)
         self._start()
         self._changed.set()
@@ -123,9 +151,9 @@ class Desks:
                 if not news.done():
                     news.cancel()
                     return
-                if news.result() == GONE:
-                    return
                 await send(news.result())
+                if news.result() is GONE:
+                    return
         finally:
             self._viewers[user_id].discard(queue)
             if not self._viewers[user_id]:
@@ -163,13 +191,13 @@ class Desks:
             watching.clear()
             await loop.run_in_executor(self._thread, _close)
 
-    def _hand_out(self, desks: Mapping[int, str]) -> None:
+    def _hand_out(self, desks: Mapping[int, Event]) -> None:
         """To each viewer; who has not taken the last one yet gets this one instead."""
-        for user_id, html in desks.items():
+        for user_id, event in desks.items():
             for queue in self._viewers.get(user_id, ()):
                 if queue.full():
                     queue.get_nowait()
-                queue.put_nowait(html)
+                queue.put_nowait(event)
 
 
 desks = Desks()
@@ -181,25 +209,34 @@ async def stream(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
     if scope["method"] != "GET" or user_id is None:
         await _refuse(send, b"Load the desk first: it lets you open its stream.")
         return
+    packs = _takes_gzip(scope["headers"])
     headers = [
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-store"),
+        (b"vary", b"accept-encoding, cookie"),
         (b"x-accel-buffering", b"no"),
         (b"x-content-type-options", b"nosniff"),
     ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b": watching\n\n", "more_body": True})
+    await send({"type": "http.response.start", "status": 200, "headers": headers + PACKED * packs})
 
-    async def show(html: str) -> None:
-        lines = "".join(f"data: {line}\n" for line in html.splitlines())
-        await send({"type": "http.response.body", "body": f"event: desk\n{lines}\n".encode(), "more_body": True})
+    async def show(event: Event, header: bytes = b"") -> None:
+        body = header + event.packed if packs else event.plain
+        await send({"type": "http.response.body", "body": body, "more_body": True})
 
+    await show(WATCHING, GZIP_HEADER)
     gone = asyncio.ensure_future(_left(receive))
     try:
         await desks.watch(user_id, show, gone)
     finally:
         gone.cancel()
-    await send({"type": "http.response.body", "body": b"event: over\ndata: \n\n", "more_body": False})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+PACKED = [(b"content-encoding", b"gzip")]
+
+
+def _takes_gzip(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"accept-encoding" and b"gzip" in value for name, value in headers)
 
 
 async def _left(receive: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import zlib
 from collections.abc import Iterable
 
 import pytest
@@ -72,13 +73,13 @@ def test_who_sees_the_same_is_rendered_once(desk: Desk, monkeypatch: pytest.Monk
     found = live.render([*(user.pk for user in staff), owner.pk, stranger.pk])
     assert len(rendered) == 3
     assert len({found[user.pk] for user in staff}) == 1
-    assert desk.portfolio.name in found[owner.pk]
-    assert desk.portfolio.name not in found[stranger.pk]
+    assert desk.portfolio.name.encode() in found[owner.pk].plain
+    assert desk.portfolio.name.encode() not in found[stranger.pk].plain
 
 
 def test_who_may_not_any_more_is_shown_the_end(desk: Desk) -> None:
     owner = desk.portfolio.owner
-    assert live.render([owner.pk])[owner.pk] != live.GONE
+    assert live.render([owner.pk])[owner.pk] is not live.GONE
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert live.render([owner.pk, 10**9]) == {owner.pk: live.GONE, 10**9: live.GONE}
 
@@ -86,7 +87,7 @@ def test_who_may_not_any_more_is_shown_the_end(desk: Desk) -> None:
 def test_what_many_share_holds_no_token_of_one(desk: Desk) -> None:
     desk.hold(3)
     html = live.render([desk.portfolio.owner_id])[desk.portfolio.owner_id]
-    assert "csrfmiddlewaretoken" not in html
+    assert b"csrfmiddlewaretoken" not in html.plain
 
 
 # ---- How it is sent ----
@@ -121,9 +122,8 @@ def test_a_viewer_is_sent_each_rendering_until_they_leave(quick: None, monkeypat
     user = factories.user("trader")
     count = iter(range(1_000))
 
-    def rendering(ids: Iterable[int]) -> dict[int, str]:
-        number = next(count)
-        return dict.fromkeys(ids, f"<p>{number}</p>\n<p>two lines</p>")
+    def rendering(ids: Iterable[int]) -> dict[int, live.Event]:
+        return dict.fromkeys(ids, live.Event.of("desk", f"<p>{next(count)}</p>\n<p>two lines</p>"))
 
     async def scene() -> Wire:
         desks = live.Desks(rendering)
@@ -158,18 +158,18 @@ def test_without_a_cookie_there_is_no_stream(method: str) -> None:
 def test_who_reads_slowly_gets_the_newest_and_keeps_nobody_waiting(quick: None) -> None:
     count = iter(range(1_000))
 
-    async def scene() -> tuple[list[str], list[str]]:
-        desks = live.Desks(lambda ids: dict.fromkeys(ids, str(next(count))))
-        slow: list[str] = []
-        fast: list[str] = []
+    async def scene() -> tuple[list[live.Event], list[live.Event]]:
+        desks = live.Desks(lambda ids: dict.fromkeys(ids, live.Event.raw(str(next(count)).encode())))
+        slow: list[live.Event] = []
+        fast: list[live.Event] = []
         gone = asyncio.get_running_loop().create_future()
 
-        async def slowly(html: str) -> None:
-            slow.append(html)
+        async def slowly(event: live.Event) -> None:
+            slow.append(event)
             await asyncio.sleep(0.4)
 
-        async def quickly(html: str) -> None:
-            fast.append(html)
+        async def quickly(event: live.Event) -> None:
+            fast.append(event)
 
         watching = [asyncio.ensure_future(desks.watch(1, send, gone)) for send in (slowly, quickly)]
         while len(slow) < 3:
@@ -179,22 +179,32 @@ def test_who_reads_slowly_gets_the_newest_and_keeps_nobody_waiting(quick: None) 
         return slow, fast
 
     slow, fast = asyncio.run(asyncio.wait_for(scene(), 20))
-    assert int(slow[1]) > 2
+    assert int(slow[1].plain) > 2
     assert len(fast) > 2 * len(slow)
 
 
-def test_the_end_ends_the_stream(quick: None) -> None:
-    async def scene() -> list[str]:
+def test_the_end_is_said_and_ends_the_stream(quick: None) -> None:
+    async def scene() -> list[live.Event]:
         desks = live.Desks(lambda ids: dict.fromkeys(ids, live.GONE))
-        sent: list[str] = []
+        sent: list[live.Event] = []
 
-        async def send(html: str) -> None:
-            sent.append(html)
+        async def send(event: live.Event) -> None:
+            sent.append(event)
 
         await desks.watch(1, send, asyncio.get_running_loop().create_future())
         return sent
 
-    assert asyncio.run(asyncio.wait_for(scene(), 10)) == []
+    assert asyncio.run(asyncio.wait_for(scene(), 10)) == [live.GONE]
+    assert live.GONE.plain == b"event: over\ndata: \n\n"
+
+
+def test_any_viewer_can_begin_with_any_packed_piece() -> None:
+    events = [live.WATCHING, *(live.Event.of("desk", f"<p>{number}</p>\n" * 500) for number in range(3))]
+    for first in range(len(events)):
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        assert unpacker.decompress(live.GZIP_HEADER) == b""
+        for event in events[first:]:
+            assert unpacker.decompress(event.packed) == event.plain
 
 
 # ---- What it is told ----
