@@ -190,6 +190,15 @@ class PartialProfitTakingAdmin(ReadOnlyAdmin):
     list_select_related = ["position__contract", "slice"]
 
 
+@admin.register(models.BrokerDifference)
+class BrokerDifferenceAdmin(ReadOnlyAdmin):
+    list_display = ["began_at", "portfolio", "contract", "here", "there", "ended_at"]
+    list_filter = ["portfolio", ("ended_at", admin.EmptyFieldListFilter)]
+    search_fields = ["contract__occ_symbol"]
+    ordering = ["-id"]
+    list_select_related = ["portfolio", "contract"]
+
+
 @admin.register(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "kind", "order", "priority", "attempts", "sent_at", "failed_at"]

@@ -55,7 +55,8 @@ class Acknowledgement:
 class Execution:
     """Contracts bought or sold under an order. `execution_id` is the broker's: booked once by it (P-16).
 
-    `quote_bid` and `quote_ask` are the quote it was executed against where the broker knows it.
+    `quote_bid` and `quote_ask` are the quote it was executed against where the broker knows it. `contract_id` and
+    `side` are wanted of trades that were not ordered from here: without them such a trade cannot be adopted.
     """
 
     execution_id: str
@@ -66,15 +67,18 @@ class Execution:
     executed_at: datetime
     quote_bid: Decimal | None = None
     quote_ask: Decimal | None = None
+    contract_id: int | None = None
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Contracts of one option that the account holds at the broker."""
+    """Contracts of one option that the account holds at the broker; what they cost on average, where it says so."""
 
     contract_id: int
     expires_on: date
     quantity: int
+    average_price: Decimal | None = None
 
 
 class Broker(Protocol):

@@ -101,7 +101,8 @@ _LOOK_UP = """
 """
 
 _EXECUTIONS = """
-    SELECT e.execution_id, o.client_order_id, e.quantity, e.price, e.fee, e.executed_at, e.quote_bid, e.quote_ask
+    SELECT e.execution_id, o.client_order_id, e.quantity, e.price, e.fee, e.executed_at, e.quote_bid, e.quote_ask,
+           o.contract_id, o.side
     FROM positions_paperexecution e JOIN positions_paperorder o ON o.id = e.order_id
     WHERE e.executed_at >= %(after)s AND o.portfolio_id = %(portfolio)s
     ORDER BY e.executed_at, e.id

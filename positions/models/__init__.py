@@ -1,4 +1,5 @@
 from positions.models.decision import Decision, DecisionIntent, Direction
+from positions.models.difference import BrokerDifference
 from positions.models.fundamentals import (
     Blackout,
     EarningsDate,
@@ -73,6 +74,7 @@ __all__ = [
     "WHOLE_POSITION",
     "Blackout",
     "Broker",
+    "BrokerDifference",
     "CashKind",
     "CashMovement",
     "CheckScope",

@@ -84,6 +84,7 @@ class Position(models.Model):
     objects = PositionQuerySet.as_manager()
 
     class Meta:
+        permissions = [("protect_position", "Can give an adopted position its stop")]
         constraints = [
             one_of("position_origin_known", "origin", Origin, "The origin must be engine or manual."),
             one_of("position_regime_known", "regime", Regime, "The entry regime is not known."),

@@ -86,9 +86,9 @@ def book_executions(
 ) -> int:
     """Book what is not booked yet; how many that were. Locks the portfolio, then positions, slices and orders.
 
-    An execution of an order that was not sent from here is left alone and logged: adopting it is a person's decision
-    (A-08). `plan` is asked once for each position whose entry was filled. Its cash is USD, settled at once for what is
-    paid and in the next session for what is received.
+    An execution of an order that was not sent from here is left alone and logged: `adoption` takes it over (A-08).
+    `plan` is asked once for each position whose entry was filled. Its cash is USD, settled at once for what is paid and
+    in the next session for what is received.
     """
     if not executions:
         return 0

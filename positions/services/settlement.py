@@ -36,7 +36,7 @@ from positions.models import (
     UnderlyingBar,
 )
 from positions.services import fill_rows, session_marks
-from positions.services.fills import realised
+from positions.services.fills import Planner, realised
 from positions.services.order_changes import Change, change_orders, limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 from positions.services.working import work_portfolio
@@ -82,8 +82,18 @@ def _expired(portfolio: Portfolio, today: date) -> list[Position]:
     return list(held.select_related("contract").order_by("id"))
 
 
+def _no_entries(*_: Any) -> NoReturn:
+    raise RuntimeError("An entry that filled before is not booked yet: the next pass over orders does.")
+
+
 def cancel_orders_of(
-    portfolio: Portfolio, position_ids: Collection[int], *, at: datetime, now: datetime, reason: str
+    portfolio: Portfolio,
+    position_ids: Collection[int],
+    *,
+    at: datetime,
+    now: datetime,
+    reason: str,
+    plan: Planner = _no_entries,
 ) -> None:
     """Cancel what works on these positions, and let the broker answer. What is not confirmed then is still live."""
     live = Order.objects.live().filter(position_id__in=position_ids, parent__isnull=True).order_by("id")
@@ -99,11 +109,7 @@ def cancel_orders_of(
             if status != OrderStatus.CANCELLING
         ]
         change_orders(changes, actor_name=SYSTEM_NAME)
-    work_portfolio(portfolio, now=now, plan=_no_entries)
-
-
-def _no_entries(*_: Any) -> NoReturn:
-    raise RuntimeError("An entry that filled before is not booked yet: the next pass over orders does.")
+    work_portfolio(portfolio, now=now, plan=plan)
 
 
 @transaction.atomic

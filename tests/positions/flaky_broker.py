@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from positions.brokers.base import Acknowledgement, Answer, BrokerUnavailable, Execution, Holding, Instruction
 from positions.brokers.paper import PaperBroker
@@ -25,7 +26,9 @@ class FlakyBroker:
         self.repeats = False  # executions are told twice
         self.rejected: set[str] = set()
         self.submitted: list[str] = []
-        self.by_hand: dict[int, int] = {}  # contracts traded by contract, past us
+        self.by_hand: dict[int, int] = {}  # contracts traded by contract, past us, of which no execution is told
+        self.expires: dict[int, date] = {}  # of those that were not bought by us
+        self.average: dict[int, Decimal] = {}  # what the broker says they cost
 
     def mend(self) -> None:
         self.on_submit = self.on_cancel = FINE
@@ -65,9 +68,11 @@ class FlakyBroker:
     def holdings(self, portfolio: Portfolio, on: date) -> list[Holding]:
         if self.silent:
             raise BrokerUnavailable("no answer")
+        held = {each.contract_id: (each.expires_on, each.quantity) for each in self.paper.holdings(portfolio, on)}
+        held |= {each: (expires_on, 0) for each, expires_on in self.expires.items() if each not in held}
         return [
-            Holding(each.contract_id, each.expires_on, each.quantity + self.by_hand.get(each.contract_id, 0))
-            for each in self.paper.holdings(portfolio, on)
+            Holding(each, expires_on, count + self.by_hand.get(each, 0), self.average.get(each))
+            for each, (expires_on, count) in held.items()
         ]
 
     def _after(self, what: str, answers: list[Acknowledgement]) -> list[Acknowledgement]:
