@@ -16,7 +16,7 @@ from accounts.defaults import SMART_0DTE
 from positions.market.calendar import new_york
 from positions.market.contracts import TICK_TABLES
 from positions.market.ticks import TickTable
-from positions.models import Decision, EquitySnapshot
+from positions.models import Decision, EquitySnapshot, OptionContract, Portfolio
 from positions.services.fills import ExitPlan
 from riskengine.calculators import codes, stops, take_profit
 from riskengine.calculators.limits import Limits
@@ -48,7 +48,15 @@ def exit_plan(decision: Decision, average_entry_price: Decimal, quantity_opened:
     shares = armed.cumulative[0, : len(steps)].tolist()
     return ExitPlan(
         regime=regime,
-        initial_stop=_initial_stop(decision, average_entry_price, quantity_opened, entry_at, limits),
+        initial_stop=initial_stop(
+            decision.portfolio,
+            decision.contract,
+            average_entry_price,
+            quantity_opened,
+            entry_at,
+            limits,
+            of=f"Decision {decision.pk}",
+        ),
         slices=tuple((step.threshold, share) for step, share in zip(steps, shares, strict=True)),
     )
 
@@ -60,25 +68,33 @@ def _regime(decision: Decision, entry_at: datetime) -> str:
     return take_profit.REGIMES[int(take_profit.regime(hour)[0])]
 
 
-def _initial_stop(
-    decision: Decision, average_entry_price: Decimal, quantity_opened: int, entry_at: datetime, limits: Limits
+def initial_stop(
+    portfolio: Portfolio,
+    contract: OptionContract,
+    average_entry_price: Decimal,
+    quantity: int,
+    at: datetime,
+    limits: Limits,
+    *,
+    of: str,
 ) -> Decimal:
+    """The stop of so many contracts by the rule of the portfolio's system, at a market time; `of` says whose it is."""
     entry = np.array([float(average_entry_price)])
-    ticks = TICK_TABLES[decision.contract.tick_class]
-    if decision.portfolio.system == SMART_0DTE:
+    ticks = TICK_TABLES[contract.tick_class]
+    if portfolio.system == SMART_0DTE:
         exact = entry * (1.0 - limits.stop_fraction)
         found = stops.initial_stop_0dte(entry, _tick(ticks, exact), limits.stop_fraction)
     else:
-        value = entry * quantity_opened * decision.contract.multiplier
-        equity = _start_of_day_equity(decision, entry_at, value)
+        value = entry * quantity * contract.multiplier
+        equity = _start_of_day_equity(portfolio, at, value)
         exact = entry * (1.0 - np.minimum(limits.stop_fraction, limits.stop_account_risk * equity / value))
         found = stops.initial_stop_7dte(entry, value, equity, _tick(ticks, exact), limits)
     if found.refusal[0] == codes.NONE:
         return Decimal(float(found.stop[0])).quantize(FOUR_PLACES, ROUND_HALF_UP)
     nearest = _highest_under(average_entry_price, ticks)
     logger.error(
-        "Decision %s: no stop by the rule for an entry at %s (%s); it stands at %s.",
-        decision.pk,
+        "%s: no stop by the rule for an entry at %s (%s); it stands at %s.",
+        of,
         average_entry_price,
         codes.CODES[found.refusal[0]].name,
         nearest,
@@ -91,10 +107,10 @@ def _tick(ticks: TickTable, price: np.ndarray) -> np.ndarray:
     return np.array([float(ticks.at(Decimal(float(price[0])).quantize(FOUR_PLACES, ROUND_HALF_UP)))])
 
 
-def _start_of_day_equity(decision: Decision, entry_at: datetime, value: np.ndarray) -> np.ndarray:
+def _start_of_day_equity(portfolio: Portfolio, entry_at: datetime, value: np.ndarray) -> np.ndarray:
     """V of the entry's session (A-15). Without one no entry is approved (B-11); should a bet be held all the same, V is
     taken as the bet itself: the tightest stop that the rule can give."""
-    snapshots = EquitySnapshot.objects.filter(portfolio_id=decision.portfolio_id)
+    snapshots = EquitySnapshot.objects.filter(portfolio=portfolio)
     of_day = snapshots.filter(session_on=new_york(entry_at).date()).values_list("equity_start_of_day", flat=True)
     known = of_day.first()
     return value if known is None or known <= 0 else np.array([float(known)])

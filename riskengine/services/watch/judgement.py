@@ -218,7 +218,8 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
     usable = stops.usable_for_exit(bid, ask, tick, fresh, limits)
     good = usable & active
 
-    high_water = stops.raise_high_water(book.high_water, bid, good)
+    # An adopted position's begins with its stop: what was gained before a person opts in is not locked in.
+    high_water = stops.raise_high_water(book.high_water, bid, good & ~np.isnan(book.current_stop))
     stop = book.current_stop
     target = np.full(len(book), np.nan)
     hits_target = np.zeros(len(book), np.bool_)

@@ -19,7 +19,7 @@ from riskengine.loading.book import Book
 from riskengine.loading.large import Large, load_large
 from riskengine.loading.watched import Watched
 from riskengine.models import Severity
-from riskengine.services.watch import large_words
+from riskengine.services.watch import broker_seen, large_words
 from riskengine.services.watch.alerts import NewAlert, Standing, raise_alerts, resolve, standing
 from riskengine.services.watch.exits import Written, late_closes
 from riskengine.services.watch.judgement import SECOND, Judgement
@@ -30,7 +30,7 @@ from riskengine.services.watch.writing import ESCALATIONS
 logger = logging.getLogger(__name__)
 
 CHECK_FAILED, EXIT_ERROR, CLOSE_LATE = "CHECK_FAILED", "EXIT_ERROR", "FORCED_CLOSE_LATE"
-SEEN_AT_EACH_LOOK = (CHECK_FAILED, EXIT_ERROR, CLOSE_LATE)
+SEEN_AT_EACH_LOOK = (CHECK_FAILED, EXIT_ERROR, CLOSE_LATE, broker_seen.BROKER_DIFFERS)
 QUIET_FOR = timedelta(seconds=30)  # both checks have looked again by then
 DUE_MINUTES = 15.0
 
@@ -92,7 +92,8 @@ def _risk(
     one_bet: OneBet | None,
     now: datetime,
 ) -> list[str]:
-    """Adds what is said of large positions and of books that are one bet; the keys of what is over. Two statements."""
+    """Adds what is said of large positions, of adopted ones without a stop and of books that are one bet; the keys of
+    what is over. Two statements."""
     checked = {*errors, *(each.portfolio_id for each in watched)}
     over: set[str] = set()
     held: set[int] = set()
@@ -100,13 +101,15 @@ def _risk(
         held = set(judgement.book.position.tolist())
         of_large, over = _large(judgement, watched)
         alerts += of_large
+        alerts += broker_seen.unguarded(judgement.book, watched)
+        over |= broker_seen.guarded(judgement.book)
     if one_bet is not None:
         alerts += one_bet.alerts
         over |= one_bet.over
     seen = {each.key for each in alerts}
     return [
         each.key
-        for each in standing([*SEEN_AT_EACH_LOOK, *large_words.CODES.values(), ONE_BET])
+        for each in standing([*SEEN_AT_EACH_LOOK, *large_words.CODES.values(), broker_seen.NO_STOP, ONE_BET])
         if each.portfolio_id in checked and each.key not in seen and _is_over(each, over, held, now)
     ]
 

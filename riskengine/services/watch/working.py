@@ -5,6 +5,7 @@ from datetime import datetime
 from positions.services.reconciliation import reconcile_waiting
 from positions.services.working import Worked, work_orders
 from riskengine.services.decide.plan import exit_plan
+from riskengine.services.watch import broker_seen
 from riskengine.services.watch.alone import alone
 
 
@@ -13,5 +14,5 @@ def run_orders(*, now: datetime) -> Worked | None:
     with alone("orders") as mine:
         if not mine:
             return None
-        reconcile_waiting(now=now, plan=exit_plan)
+        broker_seen.tell_differences(reconcile_waiting(now=now, plan=exit_plan), now=now)
         return work_orders(now=now, plan=exit_plan)
