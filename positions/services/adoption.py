@@ -57,12 +57,11 @@ MOST_BETS = Decimal(100)  # what a position can store
 def sorted_out(portfolio: Portfolio, executions: Sequence[Execution]) -> tuple[list[Execution], list[Execution]]:
     """Those of our own orders; and by time those of no order of ours that are not booked yet and happened since the
     portfolio began."""
-    ids = {each.client_order_id for each in executions}
-    ours = set(
-        Order.objects.filter(portfolio=portfolio, client_order_id__in=ids).values_list("client_order_id", flat=True)
-    )
-    own = [each for each in executions if each.client_order_id in ours]
-    foreign = {each.execution_id: each for each in executions if each.client_order_id not in ours}
+    rows = Order.objects.filter(client_order_id__in={each.client_order_id for each in executions})
+    known_orders = dict(rows.values_list("client_order_id", "portfolio_id"))
+    own = [each for each in executions if known_orders.get(each.client_order_id) == portfolio.pk]
+    # What another portfolio ordered through the same account is its own.
+    foreign = {each.execution_id: each for each in executions if each.client_order_id not in known_orders}
     if not foreign:
         return own, []
     begun = portfolio.cash_movements.order_by("moved_at").values_list("moved_at", flat=True).first()
@@ -76,12 +75,26 @@ def adopt(
 ) -> list[Execution]:
     """Take over what was traded at the broker, the oldest first; those that could not be: the broker does not say what
     was traded, more was sold than is open here, or an exit of ours still works on it. The next look tries again."""
-    selling = {each.contract_id for each in orphans if each.side == Side.SELL}
-    if selling:
-        held = Position.objects.held().filter(portfolio=portfolio, contract_id__in=selling)
-        ids = list(held.values_list("id", flat=True))
+    ids = _to_be_sold(portfolio, orphans)
+    if ids:
         cancel_orders_of(portfolio, ids, at=at, now=now, reason="sold at the broker", plan=plan)
     return [each for each in orphans if not _adopt_one(portfolio, each, at, now, plan)]
+
+
+def _to_be_sold(portfolio: Portfolio, orphans: Sequence[Execution]) -> list[int]:
+    """Positions in contracts of which no more was sold than can be booked. Exits of the others are left alone: a sale
+    that is never booked must not keep a stop from working."""
+    net: dict[int, int] = {}
+    for each in orphans:
+        if each.contract_id is not None:
+            net[each.contract_id] = net.get(each.contract_id, 0) + (1 if each.side == Side.BUY else -1) * each.quantity
+    selling = {each.contract_id for each in orphans if each.side == Side.SELL}
+    held = Position.objects.held().filter(portfolio=portfolio, contract_id__in=selling).order_by("id")
+    found: dict[int, list[int]] = {}
+    for position_id, contract_id, count in held.values_list("id", "contract_id", "quantity_open"):
+        found.setdefault(contract_id, []).append(position_id)
+        net[contract_id] += count
+    return [position_id for contract_id, ids in found.items() if net[contract_id] >= 0 for position_id in ids]
 
 
 @transaction.atomic
@@ -90,9 +103,9 @@ def _adopt_one(portfolio: Portfolio, execution: Execution, at: datetime, now: da
     locked = lock_portfolio(portfolio.pk)
     if fill_rows.booked([execution.execution_id]):
         return True
-    if execution.contract_id is None or execution.side not in Side.values:
+    contract = OptionContract.objects.filter(pk=execution.contract_id).first()
+    if contract is None or execution.side not in Side.values:
         return False
-    contract = OptionContract.objects.get(pk=execution.contract_id)
     done = True
     if execution.side == Side.BUY:
         buy(locked, contract, execution)

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
+from positions.brokers.base import Execution
 from positions.models import BrokerDifference, Fill, Order, Origin, PaperExecution, Portfolio, Position, PositionEvent
 from positions.services import reconciliation, working
 from positions.services.reconciliation import await_reconciliation, reconcile, reconcile_waiting
@@ -196,7 +197,39 @@ def test_an_exit_that_works_is_cancelled_before_the_sale_is_adopted_and_the_rest
     assert [order.quantity for order in exit_of(position, "stop", LATER + 3 * SECOND)] == [6]
 
 
-def test_a_sale_of_more_than_is_open_is_not_booked_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sale_that_cannot_be_booked_cancels_no_exit() -> None:
+    of = portfolio()
+    position = bought(of, 3)
+    exit_of(position, "stop", LATER)
+    quote(position.contract, LATER, None, None)
+    work_until(LATER, LATER + SECOND)
+    await_reconciliation()
+    by_hand.sell(of, position.contract, 5, "50.00", LATER)
+    reconcile(portfolio=of, now=LATER + 2 * SECOND, plan=plan)
+    assert not Order.objects.filter(status__in=["cancelling", "cancelled"], side="sell", parent=None).exists()
+
+
+def test_what_another_portfolio_ordered_through_the_same_account_is_not_adopted(broker: FlakyBroker) -> None:
+    of, other = portfolio(), portfolio()
+    bought(other, 3)
+    await_reconciliation()
+    told = broker.paper.executions(other, START)
+    broker.executions = lambda portfolio, after: told  # type: ignore[method-assign]
+    reconcile(portfolio=of, now=LATER, plan=plan)
+    assert not Position.objects.filter(portfolio=of).exists()
+
+
+def test_what_the_broker_does_not_name_is_not_booked_and_openings_wait(broker: FlakyBroker) -> None:
+    of = portfolio()
+    await_reconciliation()
+    nameless = Execution("x-1", "by-hand", 1, Decimal(5), Decimal(0), START)
+    broker.executions = lambda portfolio, after: [nameless]  # type: ignore[method-assign]
+    found = look(of)
+    assert (found.agreed, found.waits) == (False, "The broker tells 1 trades that cannot be booked here: x-1.")
+    assert not Position.objects.exists()
+
+
+def test_a_sale_of_more_than_is_open_is_not_booked_and_is_said() -> None:
     of = portfolio()
     position = bought(of, 3)
     await_reconciliation()
