@@ -127,6 +127,23 @@ def _settlement_needed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, 
     return f"Expired, and a person must act: {after.get('why') or 'no reason recorded'}", "wait"
 
 
+def _adopted(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Adopted from the broker: {_contracts(after)} bought there at {_price(after.get('price'))}", "wait"
+
+
+def _stop_given(_: Any, after: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:
+    return f"Given its stop at {_price(after.get('stop'))}: {detail.get('reason') or 'no reason recorded'}", ""
+
+
+def _broker_differs(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    confirmed, held = after.get("confirmed", "?"), after.get("open", "?")
+    return f"The broker confirms {confirmed} of the {held} open: exits sell no more than that", "wait"
+
+
+def _broker_agrees(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"The broker confirms all {after.get('open', '?')} again", ""
+
+
 def _first(values: Mapping[str, Any], *names: str) -> Any:
     return next((values[name] for name in names if values.get(name) is not None), None)
 
@@ -143,6 +160,11 @@ _POSITION = {
     "exit_error": _exit_error,
     "forced_close_late": _late,
     "settlement_needed": _settlement_needed,
+    "adopted": _adopted,
+    "adopted_more": _adopted,
+    "stop_given": _stop_given,
+    "broker_differs": _broker_differs,
+    "broker_agrees": _broker_agrees,
 }
 
 

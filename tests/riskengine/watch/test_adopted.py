@@ -163,6 +163,28 @@ def test_a_risk_manager_gives_a_stop_in_the_admin_and_is_warned_that_it_sells_at
         assert client.get(path).status_code == 403
 
 
+# ---- Where it is seen ----
+
+
+def test_desk_record_and_api_show_it_without_a_decision(desk: Desk) -> None:
+    position = opted_in(desk, adopted(desk))
+    root, api = f"/portfolios/{desk.portfolio.slug}", f"/api/v1/portfolios/{desk.portfolio.slug}"
+    client = Client()
+    with time_machine.travel(desk.bet.wall(desk.at("10:42:31")), tick=False):
+        client.force_login(User.objects.get(username="owner"))
+        page = client.get(f"{root}/positions/{position.pk}/").content.decode()
+        assert "Adopted from the broker: 2 bought there at" in page
+        assert "Given its stop at" in page
+        assert client.get(f"{root}/positions/{position.pk}/path/").status_code == 200
+        assert client.get("/desk/").status_code == 200
+        shown = client.get(f"{api}/positions/{position.pk}/").json()
+        assert (shown["origin"], shown["decision"], shown["quantity_open"]) == ("manual", None, 2)
+        orders_shown = client.get(f"{api}/orders/").json()["results"]
+        assert {each["intent"] for each in orders_shown} == {"adopted_open"}
+        assert client.get("/orders/").status_code == 200
+        assert client.get(f"{root}/risk/").status_code == 200
+
+
 # ---- What is told ----
 
 
