@@ -26,7 +26,7 @@ from positions.selectors import portfolios_for
 from riskengine.api.examples import guarding as examples
 from riskengine.api.field import StrictBooleanField, StrictSerializer
 from riskengine.api.records import NOT_THERE, LatestFirst
-from riskengine.models import Breaker, BreakerEvent
+from riskengine.models import Breaker, BreakerEvent, Reading
 from riskengine.services.watch.clearing import NotClearable, clear_breaker, reactivate
 from riskengine.services.watch.kill import DEFAULT, FlattenUnconfirmed, Killed, Verb, kill
 
@@ -83,6 +83,12 @@ class BreakerEventSerializer(serializers.ModelSerializer):
             "trace",
         )
         read_only_fields = fields
+
+
+class ReadingSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Reading
+        exclude = ("id", "portfolio")
 
 
 class ReasonSerializer(StrictSerializer):
@@ -174,6 +180,24 @@ class BreakerEvents(generics.ListAPIView):
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
         return BreakerEvent.objects.filter(portfolio=portfolio_or_404(self.request.user, self.kwargs["slug"]))
+
+
+@extend_schema(
+    responses={200: ReadingSerializer, **NOT_THERE},
+    examples=[_shown("Known", examples.READING), _shown("Unknown: no entries", examples.READING_UNKNOWN)],
+)
+class Risk(generics.RetrieveAPIView):
+    """What the last risk check found the portfolio to be worth and exposed to; null is not known. 404 before the first
+    check. Money USD, delta and gamma in SPY share-equivalents, drawdowns as fractions of the peak."""
+
+    serializer_class = ReadingSerializer
+    queryset = Reading.objects.none()
+
+    def get_object(self) -> Reading:
+        reading = Reading.objects.filter(portfolio=portfolio_or_404(self.request.user, self.kwargs["slug"])).first()
+        if reading is None:
+            raise Http404("No risk check has read this portfolio yet.")
+        return reading
 
 
 @extend_schema(
@@ -273,6 +297,7 @@ urlpatterns = [
     path("kill/", KillAll.as_view(), name="api-kill-all"),
     path("portfolios/<slug:slug>/kill/", Kill.as_view(), name="api-kill"),
     path("portfolios/<slug:slug>/reactivate/", Reactivation.as_view(), name="api-reactivate"),
+    path("portfolios/<slug:slug>/risk/", Risk.as_view(), name="api-risk"),
     path("portfolios/<slug:slug>/breakers/", Breakers.as_view(), name="api-breakers"),
     path("portfolios/<slug:slug>/breakers/events/", BreakerEvents.as_view(), name="api-breaker-events"),
     path("portfolios/<slug:slug>/breakers/<int:breaker_id>/clear/", Clearing.as_view(), name="api-breaker-clear"),

@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, Scope, User
 from accounts.services import RISK_MANAGERS, ensure_groups, issue_token, revoke_token
 from positions.models import Order
-from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Replay, ReplayState
+from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Reading, Replay, ReplayState
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
@@ -39,6 +39,7 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     "get /api/v1/portfolios/": (Scope.READ, LIST),
     f"get {P}/": (Scope.READ, OWN),
     f"get {P}/breakers/": (Scope.READ, OWN),
+    f"get {P}/risk/": (Scope.READ, OWN),
     f"post {P}/breakers/{{breaker_id}}/clear/": (Scope.RISK, STAFF),
     f"get {P}/breakers/events/": (Scope.READ, OWN),
     f"get {P}/contracts/": (Scope.READ, OWN),
@@ -97,6 +98,7 @@ def world() -> World:
     bet = checked(market.zero_dte(owner=factories.user("owner")))
     made = enter(bet)
     position = bet.hold(bet.contract, 2, "44.00")
+    Reading.objects.create(portfolio=bet.portfolio, state="unknown", reason="A drill.", judged_at=bet.wall())
     breaker = Breaker.objects.create(
         portfolio=bet.portfolio, code=BreakerCode.VIX, state=BreakerState.CLEAR, session_on=market.MONDAY
     )

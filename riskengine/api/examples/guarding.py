@@ -95,3 +95,31 @@ ALERT_ACKNOWLEDGED: dict[str, Any] = ALERT_DETAIL | {
     "acknowledged_at": "2026-03-02T15:56:11Z",
     "acknowledged_by": "ada",
 }
+
+READING: dict[str, Any] = {
+    "state": "known",
+    "reason": "",
+    "judged_at": "2021-01-04T16:20:31Z",
+    "market_at": "2021-01-04T16:20:30Z",
+    "positions": 2,
+    "cash": "43940.00",
+    "equity": "59640.00",
+    "day_pnl": "-360.00",
+    "drawdown_5": 0.006,
+    "drawdown_20": 0.021,
+    "exposure": "16060.00",
+    "effective_exposure": "15710.44",
+    "concentration": 0.626,
+    "delta": -1412.7,
+    "gamma": 88.1,
+    "theta_per_day": -911.2,
+    "vega_per_point": 24.3,
+    "pairs": [["SPX", "QQQ", 0.9312]],
+}
+READING_UNKNOWN: dict[str, Any] = dict.fromkeys(READING) | {
+    "state": "unknown",
+    "reason": "Position 17: There is no price to hold the stop against.",
+    "judged_at": "2021-01-04T16:20:31Z",
+    "market_at": "2021-01-04T16:20:30Z",
+    "pairs": [],
+}
