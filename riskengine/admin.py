@@ -19,7 +19,7 @@ from accounts.admin import ReadOnlyAdmin
 from positions.models import Portfolio
 from riskengine import admin_adopted, admin_alerts  # noqa: F401 (they register their pages)
 from riskengine.forms import ReasonForm
-from riskengine.models import Breaker, BreakerEvent, BreakerState
+from riskengine.models import Breaker, BreakerEvent, BreakerState, Reading
 from riskengine.services.watch.clearing import CLEARS, NotClearable, clear_breaker
 from riskengine.services.watch.kill import DEFAULT, HALTS, FlattenUnconfirmed, Verb, kill
 
@@ -135,6 +135,19 @@ class BreakerAdmin(ReadOnlyAdmin):
     def _page(self, request: HttpRequest, title: str, form: forms.Form, lines: list[str], button: str) -> HttpResponse:
         given: dict[str, Any] = {"title": title, "form": form, "lines": lines, "button": button, "media": form.media}
         return TemplateResponse(request, "riskengine/admin/act.html", self.admin_site.each_context(request) | given)
+
+
+@admin.register(Reading)
+class ReadingAdmin(ReadOnlyAdmin):
+    """What the last risk check found; entries are refused where it is unknown."""
+
+    list_display = [
+        "portfolio", "state", "judged_at", "equity", "day_pnl", "exposure", "effective_exposure", "delta", "gamma",
+        "theta_per_day", "reason",
+    ]  # fmt: skip
+    list_filter = ["state"]
+    ordering = ["portfolio__slug"]
+    list_select_related = ["portfolio"]
 
 
 @admin.register(BreakerEvent)
