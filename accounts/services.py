@@ -47,6 +47,7 @@ RISK_MANAGER_PERMISSIONS = (
     ("positions", "tradinghalt", ("view", "add", "change")),
     ("riskengine", "breaker", ("view", "clear")),
     ("riskengine", "breakerevent", ("view",)),
+    ("riskengine", "reading", ("view",)),
     ("riskengine", "alert", ("view",)),
     ("riskengine", "alertevent", ("view",)),
     ("riskengine", "alertdelivery", ("view",)),
