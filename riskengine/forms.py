@@ -93,6 +93,7 @@ class PlaceForm(forms.Form):
     )
     pace = forms.ChoiceField(choices=[("normal", "normal"), ("fast", "fast"), ("patient", "patient")])
     key = forms.CharField(min_length=8, max_length=64)
+    propose = forms.BooleanField(required=False)
 
 
 class ReasonForm(forms.Form):

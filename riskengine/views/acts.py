@@ -36,7 +36,8 @@ from riskengine.views.records import decision_or_404, order_or_404, position_or_
 @login_required
 @require_POST
 def place(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask for the entry that the ticket's button named. Pressing it is the person's confirmation."""
+    """Ask for the entry that the ticket's button named. Pressing it is the person's confirmation, unless they only
+    propose it."""
     portfolio = portfolio_or_404(request.user, slug)
     form = PlaceForm(request.POST)
     if not form.is_valid():
@@ -49,7 +50,8 @@ def place(request: HttpRequest, slug: str) -> HttpResponse:
         confidence=asked["confidence"],
         contracts=asked["contracts"],
         pace=asked["pace"],
-        confirmed=True,
+        confirmed=not asked["propose"],
+        propose=asked["propose"],
     )
     try:
         answer = authorise_entry(

@@ -79,7 +79,10 @@ def test_only_the_newest_answer_is_shown(visit: Visit) -> None:
     with visit(ASKED) as page:
         page.route("**/size/answer/**", hold_the_first)
         confidence(page).fill("0.9")
-        page.wait_for_timeout(300)
+        for _ in range(50):
+            if held:
+                break
+            page.wait_for_timeout(100)
         assert len(held) == 1
         expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
         confidence(page).fill("0.66")

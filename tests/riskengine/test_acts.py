@@ -83,6 +83,17 @@ def test_pressing_it_places_exactly_what_it_named_and_leads_to_the_desk(client: 
     assert "0 of 4" in page, "the working order stands on the desk"
 
 
+def test_what_is_only_proposed_waits_on_the_desk_until_it_is_confirmed(client: Client, bet: Bet) -> None:
+    answer = place(client, bet, propose="1")
+    assert not Order.objects.exists()
+    made = Decision.objects.get()
+    assert (made.approved, made.confirmed_by) == (True, None)
+    assert "approved, and waits for a person to confirm it" in answer.content.decode()
+    assert "Waiting for you" in client.get("/desk/").content.decode()
+    client.post(f"/decisions/{made.pk}/confirm/")
+    assert Order.objects.get().quantity == 4
+
+
 def test_pressed_twice_it_is_one_entry(client: Client, bet: Bet) -> None:
     place(client, bet)
     again = place(client, bet)
