@@ -5,14 +5,16 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.models import RiskProfileRevision
 from positions.access import portfolio_or_404
 from positions.models import Decision, Order, Portfolio, Position
 from positions.selectors import decision_for, portfolios_for, position_for
+from riskengine.services.decide.what_if import NotRecorded, what_if
 from riskengine.services.watch.life import decision_of, decision_row, life_of, orders_of
 from riskengine.services.watch.path import path_of
 from riskengine.views.header import header
@@ -46,11 +48,22 @@ def position_or_404(request: HttpRequest, portfolio: Portfolio, position_id: int
 @login_required
 @require_safe
 def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
-    """One decision with everything it was made from."""
+    """One decision with everything it was made from; beside it, if asked, its size under another revision."""
     now = timezone.now()
     found = decision_or_404(request, decision_id)
     held = Position.objects.filter(decision=found).first()
-    context = {"decision": decision_of(found, now=now), "position_id": held.pk if held else None}
+    others = RiskProfileRevision.objects.filter(profile=found.portfolio.profile).exclude(pk=found.revision_id)
+    context = {
+        "decision": decision_of(found, now=now),
+        "position_id": held.pk if held else None,
+        "revisions": others.order_by("-number"),
+    }
+    asked = request.GET.get("revision", "")
+    if asked.isascii() and asked.isdigit():
+        try:
+            context["other"] = what_if(found, get_object_or_404(others, number=int(asked)))
+        except NotRecorded as problem:
+            context["other_problem"] = str(problem)
     return render(request, "riskengine/decision.html", header(request.user, now, found.portfolio) | context)
 
 
