@@ -19,6 +19,13 @@ _SUFFIX = {
     Unit.SHARES_PER_DOLLAR: " SPY shares per $",
 }
 
+_BESIDE = {
+    Unit.VIX_POINTS: " VIX points",
+    Unit.SCORE: " points",
+    Unit.USD_PER_CONTRACT: " per contract",
+    Unit.USD_PER_SHARE: " per share",
+}
+
 
 def is_far_out(number: Decimal) -> bool:
     """Finite, but of a size that no bound comes near: arithmetic would overflow and its digits fill a page."""
@@ -61,6 +68,11 @@ def show(value: Value | None, unit: Unit) -> str:
         return f"×{plain(number)}"
     suffix = _SUFFIX.get(unit, "")
     return plain(number) + (suffix.removesuffix("s") if number == 1 and len(suffix) > 2 else suffix)
+
+
+def with_unit(value: Value | None, unit: Unit) -> str:
+    """As `show`, for a value that stands alone: 30 VIX points, $0.65 per contract."""
+    return show(value, unit) + _BESIDE.get(unit, "")
 
 
 def bounds_sentence(parameter: Parameter) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.db.models import QuerySet, Sum
 
-from accounts.models import User
+from accounts.models import RiskProfile, User
 from positions.models import (
     Decision,
     EquitySnapshot,
@@ -26,6 +26,14 @@ def portfolios_for(user: User) -> QuerySet[Portfolio]:
 def portfolio_for(user: User, slug: str) -> Portfolio:
     """One of them. Portfolio.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
     return portfolios_for(user).get(slug=slug)
+
+
+def profiles_for(user: User) -> QuerySet[RiskProfile]:
+    """Staff see every profile, others those that a portfolio of theirs runs under, by name."""
+    profiles = RiskProfile.objects.order_by("name", "id")
+    if user.is_staff:
+        return profiles
+    return profiles.filter(pk__in=Portfolio.objects.visible_to(user).values("profile"))
 
 
 def held_positions(portfolio: Portfolio) -> QuerySet[Position]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskengine.views import acts, alerts, desk, guards, records, risk, ticket
+from riskengine.views import acts, alerts, desk, guards, profiles, records, risk, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("decisions/", records.decisions, name="decisions"),
     path("decisions/<int:decision_id>/", records.decision, name="decision"),
     path("decisions/<int:decision_id>/confirm/", acts.confirm, name="confirm"),
+    path("profiles/", profiles.index, name="profiles"),
+    path("profiles/<slug:slug>/", profiles.page, name="profile"),
     path("orders/", records.orders, name="orders"),
     path("orders/<int:order_id>/cancel/", acts.cancel, name="cancel"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
