@@ -116,6 +116,31 @@ RULES: Mapping[str, str] = {
         GROUP BY 1, 2 HAVING count(*) > 1""",
 }
 
+# What holds within seconds: the alerts have a clock of their own, which may just have been killed.
+SOON: Mapping[str, str] = {
+    "an exit that was refused is alerted": """
+        SELECT o.id, o.intent, o.reject_reason FROM positions_order o
+        WHERE o.side = 'sell' AND o.parent_id IS NULL AND o.status = 'rejected'
+          AND NOT EXISTS (SELECT FROM riskengine_alert a WHERE a.key = 'rejected:' || o.id)""",
+    "an exit that is refused again and again is alerted": f"""
+        SELECT o.id, o.intent, count(*) FROM positions_order o
+        JOIN positions_order c ON c.parent_id = o.id AND c.status = 'rejected'
+        WHERE o.side = 'sell' AND o.parent_id IS NULL AND o.status IN {LIVE}
+          AND NOT EXISTS (SELECT FROM riskengine_alert a WHERE a.key = 'exit_failing:' || o.id)
+        GROUP BY o.id HAVING count(*) >= 2""",
+    "an exit that ended unfilled is alerted, sold by another one, or armed again": """
+        SELECT o.id, o.intent, o.status FROM positions_order o JOIN positions_position p ON p.id = o.position_id
+        WHERE o.side = 'sell' AND o.parent_id IS NULL AND o.status IN ('cancelled', 'rejected', 'expired')
+          AND o.filled_quantity < o.quantity AND p.quantity_open > 0
+          AND NOT EXISTS (SELECT FROM riskengine_alert a WHERE a.position_id = p.id AND a.key LIKE '%:' || o.id)
+          AND NOT EXISTS (SELECT FROM positions_order n WHERE n.position_id = p.id AND n.side = 'sell'
+                          AND n.parent_id IS NULL AND n.id > o.id)
+          AND NOT EXISTS (SELECT FROM positions_exitslice s WHERE s.id = o.slice_id AND s.state = 'armed')""",
+    "a breaker that tripped is alerted": """
+        SELECT e.id, e.code FROM riskengine_breakerevent e
+        WHERE e.kind = 'tripped' AND NOT EXISTS (SELECT FROM riskengine_alert a WHERE a.key = 'breaker:' || e.id)""",
+}
+
 # What holds of the portfolios of `trading` only once nothing is going on.
 MINE = f"SELECT id FROM positions_portfolio WHERE slug IN ('{BUSY}', '{GUARDED}')"
 AT_REST: Mapping[str, str] = {

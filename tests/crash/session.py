@@ -33,7 +33,7 @@ WORDS = {
     "work": "--queues work",
     "beat": " beat ",
 }
-VICTIMS = (*WORDS, "database", "tree")
+VICTIMS = (*WORDS, "database", "tree", "trader")
 
 
 class Session:
@@ -46,7 +46,7 @@ class Session:
         self.cluster = Cluster(self.data / "postgres")
         self.environment = os.environ | {
             "BETSIZING_DATA": str(self.data),
-            "DJANGO_SETTINGS_MODULE": "betsizing.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.crash.settings",
         }
         self.log = (self.data / "output").open("a+")
         self.up: subprocess.Popen[Any] | None = None
@@ -62,7 +62,10 @@ class Session:
         assert eventually(lambda: "ready on" in self.said(began) or self._ended, START_SECONDS), self.said(began)
         assert not self._ended, self.said(began)
         if self.trader is None:
-            self.trader = self._run("-m", "tests.crash.trading", str(self.seed))
+            self._start_trader()
+
+    def _start_trader(self) -> None:
+        self.trader = self._run("-m", "tests.crash.trading", str(self.seed))
 
     def _run(self, *command: str) -> subprocess.Popen[Any]:
         return subprocess.Popen(
@@ -99,6 +102,9 @@ class Session:
         if victim == "database":
             with suppress(ProcessLookupError, FileNotFoundError):
                 os.kill(int((Server(self.cluster).data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        elif victim == "trader":
+            self._kill_trader()
+            self._start_trader()
         elif victim == "tree":
             self._kill_tree()
             self.start()
@@ -111,6 +117,11 @@ class Session:
         killed.kill()
         again = eventually(lambda: any(each.pid != killed.pid for each in self._children(WORDS[victim])), BACK_SECONDS)
         assert again, f"{victim} was not started again: {self.said()[-2000:]}"
+
+    def _kill_trader(self) -> None:
+        assert self.trader is not None
+        self.trader.kill()
+        self.trader.wait()
 
     def _kill_tree(self) -> None:
         assert self.up is not None
@@ -193,12 +204,12 @@ class Session:
         """Wait until both checks and the orders move again and the web answers; what does not, or nothing."""
         waits = {
             "exit check": lambda before: self._beat("exit") > before,
-            "orders": lambda before: self._due() == 0,
+            "orders": lambda before: not self._overdue(),
         }
         before = self._beat("exit")
         for what, moved in waits.items():
             if not eventually(lambda moved=moved: moved(before), BACK_SECONDS):
-                return f"{what}: stands still {BACK_SECONDS} s after the kill"
+                return f"{what}: stands still {BACK_SECONDS} s after the kill. Overdue: {self._overdue()}"
         if not eventually(self._answers, BACK_SECONDS):
             return f"web: no answer {BACK_SECONDS} s after the kill"
         if self._ended:
@@ -212,21 +223,31 @@ class Session:
         rows = self.ask("SELECT min(finished_at) FROM positions_heartbeat WHERE scope = %s", scope)
         return rows[0][0]
 
-    def _due(self) -> int:
-        """Orders that should have been looked at 10 s of wall time ago or earlier, in the markets of the trader."""
+    def _overdue(self) -> list[str]:
+        """Orders that should have been looked at 10 s of wall time ago or earlier, in the markets of the trader, with
+        what was sent for them and the last quote."""
         rows = self.ask(
             """
-            SELECT count(*) FROM positions_order o JOIN positions_portfolio p ON p.id = o.portfolio_id
+            SELECT concat_ws(' ', p.slug, p.state, o.id, o.intent, o.status, o.filled_quantity || '/' || o.quantity,
+                             o.created_at, o.next_step_at, 'market', m.at, 'sent', k.sent, 'quote', q.said)
+            FROM positions_order o JOIN positions_portfolio p ON p.id = o.portfolio_id
             JOIN positions_marketclock c ON c.portfolio_id = p.id
+            CROSS JOIN LATERAL (
+                SELECT c.market_started_at + c.speed * (clock_timestamp() - c.wall_started_at) AS at) m
+            LEFT JOIN LATERAL (
+                SELECT string_agg(concat_ws(' ', s.id, s.status, s.limit_price, s.reject_reason), ', ') AS sent
+                FROM positions_order s WHERE s.parent_id = o.id) k ON true
+            LEFT JOIN LATERAL (
+                SELECT concat_ws(' ', bid, bid_size, ask, quoted_at) AS said FROM positions_optionquote
+                WHERE contract_id = o.contract_id ORDER BY quoted_at DESC LIMIT 1) q ON true
             WHERE p.slug IN (%s, %s) AND o.parent_id IS NULL
               AND o.status IN ('planned', 'submitting', 'working', 'cancelling', 'unknown')
-              AND coalesce(o.next_step_at, o.created_at)
-                  < c.market_started_at + c.speed * (clock_timestamp() - c.wall_started_at) - c.speed * interval '10 s'
+              AND coalesce(o.next_step_at, o.created_at) < m.at - c.speed * interval '10 s'
             """,
             BUSY,
             GUARDED,
         )
-        return int(rows[0][0])
+        return [row[0] for row in rows]
 
     def _answers(self) -> bool:
         found = re.findall(r"ready on http://127\.0\.0\.1:(\d+)/", self.said())
@@ -244,9 +265,7 @@ class Session:
 
     def flatten(self) -> None:
         """Nobody bets any more, and what is held is sold; prices stay as they are."""
-        assert self.trader is not None
-        self.trader.kill()
-        self.trader.wait()
+        self._kill_trader()
         command = [sys.executable, "-m", "tests.crash.trading", "--flatten"]
         subprocess.run(command, cwd=CHECKOUT, env=self.environment, check=True, stdout=self.log, stderr=self.log)
 

@@ -61,6 +61,7 @@ WIDE = {
     "correlation_adjustment_factor": "0",
     "losing_streak": 100,
     "max_stopouts_per_underlying": 100,
+    "max_rejected_orders": 1000,
     "reentry_cooldown_minutes": "0",
 }
 
