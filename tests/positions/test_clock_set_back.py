@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from positions.models import MarketClock, OrderStatus, Position
-from tests.positions.market_day import SECOND, START, check_books, opening, portfolio, quote, work, work_until
+from tests.positions.market_day import SECOND, START, check_books, opening, portfolio, quote, work
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,8 @@ def test_what_was_executed_before_its_order_by_the_clock_is_booked(back: timedel
     work(START)
     MarketClock.objects.update(market_started_at=MarketClock.objects.get().market_started_at - back)
     quote(order.contract, START - back + SECOND, "43.80", "44.00")
-    work_until(START + SECOND, START + timedelta(seconds=60))
+    for second in range(1, 60):
+        work(START + second * SECOND)
     order.refresh_from_db()
     assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, 3)
     position = Position.objects.get()
