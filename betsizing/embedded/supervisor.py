@@ -31,6 +31,7 @@ class Child:
     command: Sequence[str]
     pass_fds: Sequence[int] = ()
     lives_by_the_clock: bool = False  # it waits for wall times, and would wait again for those that a clock set back
+    orphaned_by: signal.Signals = signal.SIGTERM  # what it is sent when the supervisor itself was killed
     process: subprocess.Popen[str] | None = None
     started: float = 0
     start_at: float = 0
@@ -50,7 +51,7 @@ class Child:
             text=True,
             errors="replace",
             process_group=0,
-            preexec_fn=die_with_parent(signal.SIGTERM),
+            preexec_fn=die_with_parent(self.orphaned_by),
         )
         threading.Thread(target=self.relay, args=(self.process,), daemon=True).start()
 

@@ -62,6 +62,25 @@ def test_kill_of_the_supervisor_leaves_no_child(sleepers: Tree) -> None:
     assert eventually(lambda: gone(children))
 
 
+DEAF = """
+import signal, sys
+from betsizing.embedded.supervisor import Child, Supervisor
+child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+Supervisor([Child("deaf", [sys.executable, "-c", child], orphaned_by=signal.SIGKILL)], when_started=lambda: None).run()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child of its parent's death")
+def test_a_child_that_hears_no_asking_goes_with_a_killed_supervisor() -> None:
+    with subprocess.Popen([sys.executable, "-c", DEAF], cwd=CHECKOUT) as process:
+        seen = psutil.Process(process.pid)
+        assert eventually(lambda: len(seen.children()) == 1)
+        time.sleep(1.0)  # it is deaf by now
+        children = seen.children()
+        process.kill()
+        assert eventually(lambda: gone(children))
+
+
 def test_killed_child_is_started_again_and_its_leftovers_ended(sleepers: Tree) -> None:
     members = sleepers.members(3)
     children = [process for process in members if process.ppid() == sleepers.process.pid]

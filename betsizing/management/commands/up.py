@@ -3,6 +3,7 @@
 import errno
 import http.client
 import os
+import signal
 import socket
 import sys
 import time
@@ -93,7 +94,9 @@ def queue_processes() -> list[Child]:
         Child(queue, [*celery, "worker", "--queues", queue, "--hostname", f"{queue}@%h", *quiet]) for queue in QUEUES
     ]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
-    return [*workers, Child("beat", beat, lives_by_the_clock=True)]
+    # Celery's beat saves itself in its SIGTERM handler, under a lock that a second signal waits for within the first:
+    # it would hang for good, alive and silent. It has nothing to save: a killed supervisor takes it along at once.
+    return [*workers, Child("beat", beat, lives_by_the_clock=True, orphaned_by=signal.SIGKILL)]
 
 
 def announce(address: str, port: int) -> None:
