@@ -95,9 +95,15 @@ def _number(parameter: Parameter, system: str, value: Value) -> DescribedNumber:
     return DescribedNumber(
         parameter=parameter,
         value=with_unit(value, parameter.unit),
-        bounds=bounds_sentence(parameter),
+        bounds=_bounds(parameter),
         default="" if value == default else with_unit(default, parameter.unit),
     )
+
+
+def _bounds(parameter: Parameter) -> str:
+    """What it may be, without its name, which stands beside it: "Between 0.1% and 100.0%."."""
+    may_be = bounds_sentence(parameter).removeprefix(f"{parameter.label} must be ")
+    return may_be[0].upper() + may_be[1:]
 
 
 def _scale(group: str, numbers: Mapping[str, Value]) -> Scale | None:

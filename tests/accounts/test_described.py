@@ -48,6 +48,12 @@ def test_a_value_carries_its_unit(name, words):
     assert number(name).value == words
 
 
+def test_what_a_value_may_be_is_said_without_repeating_its_name():
+    assert number("max_position_size").bounds == "Between 0.1% and 100.0%."
+    assert number("below_minimum_policy").bounds == "One of: raise, refuse."
+    assert number("halt_flattens").bounds == "Yes or no."
+
+
 def test_what_differs_from_the_default_says_what_that_is():
     assert number("max_daily_loss").default == ""
     assert number("max_daily_loss", max_daily_loss=Decimal("0.08")).default == "10.0%"

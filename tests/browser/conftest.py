@@ -109,14 +109,24 @@ Visit = Callable[..., AbstractContextManager[Page]]
 
 @pytest.fixture
 def visit(chromium: Browser, site: str, signed_in: object) -> Visit:
-    """`with visit("/path/") as page:` opens a page and fails on anything the browser complained about."""
+    """`with visit("/path/") as page:` opens a page and fails on anything the browser complained about.
+
+    A newcomer is shown the tour; others have ended it before."""
 
     @contextmanager
     def open_page(
-        path: str, *, complaints: int = 0, stranger: bool = False, person: object = None, **options: object
+        path: str,
+        *,
+        complaints: int = 0,
+        stranger: bool = False,
+        person: object = None,
+        newcomer: bool = False,
+        **options: object,
     ) -> Iterator[Page]:
         cookies = None if stranger else person or signed_in
         context: BrowserContext = chromium.new_context(base_url=site, storage_state=cookies, **options)
+        if not newcomer:
+            context.add_init_script("localStorage.setItem('betsizing.tour', 'ended')")
         page = context.new_page()
         heard: list[str] = []
         page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
