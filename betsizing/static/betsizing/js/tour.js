@@ -5,7 +5,7 @@ const KEY = "betsizing.tour";
 const tour = document.getElementById("tour");
 const opener = document.getElementById("tour-open");
 const steps = [...tour.querySelectorAll("[data-step]")];
-const [back, next] = tour.querySelectorAll("[data-turn]");
+const [next, back] = tour.querySelectorAll("[data-turn]");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let at = 0;
 
