@@ -18,7 +18,8 @@ SCHEMES = ("light", "dark")
 def tokens() -> dict[str, dict[str, str]]:
     light, dark = TOKENS.read_text().split("@media (prefers-color-scheme: dark)")
     found = {
-        name: dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part)) for name, part in zip(SCHEMES, (light, dark))
+        name: dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part))
+        for name, part in zip(SCHEMES, (light, dark), strict=True)
     }
     assert found["light"].keys() == found["dark"].keys()
     return found
