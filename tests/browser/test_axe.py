@@ -59,13 +59,14 @@ def happen() -> dict[str, str]:
         "decisions": "/decisions/",
         "decision": f"/decisions/{decision.pk}/",
         "orders": "/orders/",
+        "parameters": f"/profiles/{portfolio.profile.slug}/?from=1&to=1",
         "not there": "/portfolios/none/size/",
     }
 
 
 PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
-    "orders", "not there",
+    "orders", "parameters", "not there",
 ]  # fmt: skip
 
 

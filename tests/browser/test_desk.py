@@ -102,22 +102,28 @@ def quote(symbol: str, bid: str, ask: str, known_at: datetime) -> None:
     )
 
 
-def bet(of: Portfolio, symbol: str, contracts: int) -> Position:
+def bet(of: Portfolio, symbol: str, contracts: int, entry: Decimal = ENTRY) -> Position:
+    bought_at = market.STOPPED_AT - timedelta(minutes=20)
     made = factories.decision(
-        of, contract=OptionContract.objects.get(occ_symbol=symbol), contracts=contracts, limit_price=ENTRY
+        of,
+        contract=OptionContract.objects.get(occ_symbol=symbol),
+        contracts=contracts,
+        limit_price=entry,
+        decided_at=bought_at,
+        expires_at=bought_at + timedelta(seconds=60),
     )
-    stop = (ENTRY * Decimal("0.75")).quantize(Decimal("0.1"))
+    stop = (entry * Decimal("0.75")).quantize(Decimal("0.1"))
     position = factories.position(
         of,
         decision=made,
         quantity_opened=contracts,
         quantity_open=contracts,
-        average_entry_price=ENTRY,
-        entry_cost=ENTRY * 100 * contracts,
+        average_entry_price=entry,
+        entry_cost=entry * 100 * contracts,
         initial_stop=stop,
         current_stop=stop,
-        high_water=ENTRY,
-        entry_at=market.STOPPED_AT - timedelta(minutes=20),
+        high_water=entry,
+        entry_at=bought_at,
     )
     for number in (1, 2, 3):
         factories.exit_slice(position, number)

@@ -16,11 +16,9 @@ SCHEMES = ("light", "dark")
 
 
 def tokens() -> dict[str, dict[str, str]]:
-    light, dark = TOKENS.read_text().split("@media (prefers-color-scheme: dark)")
-    found = {
-        name: dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part))
-        for name, part in zip(SCHEMES, (light, dark), strict=True)
-    }
+    parts = TOKENS.read_text().split("@media (prefers-color-scheme: dark)")
+    colours = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part)) for part in parts]
+    found = dict(zip(SCHEMES, colours, strict=True))
     assert found["light"].keys() == found["dark"].keys()
     return found
 
