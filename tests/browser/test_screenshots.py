@@ -58,7 +58,7 @@ PICTURES = [
     Picture("ticket-refused-phone", "refused", NARROW, 844, ".column-ask"),
     Picture("desk", "desk", WIDE, 760),
     Picture("bets-phone", "desk", NARROW, 620, ".open-bets"),
-    Picture("breakers", "risk", WIDE, 256, "#breakers"),
+    Picture("breakers", "risk", WIDE, 230, "#breakers"),
     Picture("kill-switch-phone", "kill", NARROW, 844),
     Picture("alerts", "desk", WIDE, 240, ".alerts"),
     Picture("parameters", "parameters", WIDE, 860),
