@@ -7,8 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.models import RiskProfile, User
-from accounts.selectors import latest_revision, numbers_of
-from accounts.services import refusals_of_held_limits
+from accounts.selectors import holds_in_force
 from positions.models import Portfolio
 from positions.services.portfolio import create_portfolio
 
@@ -33,13 +32,16 @@ class PortfolioCreateForm(forms.ModelForm):
 
 
 class PortfolioChangeForm(forms.ModelForm):
-    """A portfolio's settings. Another profile must not loosen a limit that the profile so far holds (A-03)."""
+    """A portfolio's settings. While a breaker holds a limit of its profile there is no other one (A-03): it would hold
+    nothing there, and could be loosened."""
 
     def clean_profile(self) -> RiskProfile:
         profile: RiskProfile = self.cleaned_data["profile"]
         so_far = self.instance.profile
-        if profile != so_far:
-            refusals = refusals_of_held_limits(latest_revision(so_far), numbers_of(latest_revision(profile)))
-            if refusals:
-                raise ValidationError([f"“{profile}” would loosen a limit. {refusal}" for refusal in refusals.values()])
+        holders = sorted({hold.held_by for hold in holds_in_force(so_far)}) if profile != so_far else []
+        if holders:
+            raise ValidationError(
+                f"A limit of “{so_far}” is held by: {', '.join(holders)}. The portfolio can be given another profile "
+                "once that has cleared."
+            )
         return profile

@@ -39,6 +39,7 @@ from positions.models import (
     TickClass,
 )
 from positions.services.portfolio import create_portfolio
+from riskengine.models import Replay, ReplayState
 
 SESSION = date(2021, 1, 4)
 NOW = datetime(2021, 1, 4, 15, 42, 7, tzinfo=UTC)  # 10:42:07 in New York
@@ -215,3 +216,16 @@ def fill(of: Order, at: Position, **changes: Any) -> Fill:
         "filled_at": NOW,
     }
     return Fill.objects.create(**given | changes)
+
+
+def finished_replay(user: User, at: datetime, day: date) -> Replay:
+    return Replay.objects.create(
+        requested_by=user,
+        requested_at=at,
+        day=day,
+        portfolio="smart-0dte",
+        entries="at",
+        state=ReplayState.DONE,
+        finished_at=at,
+        report="{}",
+    )

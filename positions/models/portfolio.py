@@ -105,7 +105,10 @@ class Portfolio(models.Model):
 
 
 class PortfolioStateChange(models.Model):
-    """The trading state changed: who or what, when, the value and limit behind it. Append-only. Market time."""
+    """The trading state changed: who or what, when, the value and limit behind it. Append-only. Market time.
+
+    A kill is a row even where the state was as strict before: what a person stopped only a person lets go on (A-02).
+    """
 
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="state_changes")
     from_state = models.CharField(max_length=12, choices=State, blank=True, help_text="Empty: created.")
@@ -126,8 +129,8 @@ class PortfolioStateChange(models.Model):
             one_of("portfoliostatechange_to_known", "to_state", State, "The trading state is not known."),
             models.CheckConstraint(
                 name="portfoliostatechange_is_a_change",
-                condition=~Q(from_state=F("to_state")),
-                violation_error_message="A state change leads to another state.",
+                condition=~Q(from_state=F("to_state")) | Q(cause="kill_switch"),
+                violation_error_message="A state change leads to another state, unless a person stops what stands.",
             ),
             models.CheckConstraint(
                 name="portfoliostatechange_reason_given",

@@ -27,7 +27,6 @@ from positions.market.calendar import new_york_date
 from positions.models import (
     CashKind,
     CashMovement,
-    Fill,
     OptionContract,
     Order,
     OrderEvent,
@@ -43,7 +42,7 @@ from positions.models import (
     Side,
 )
 from positions.services import fill_rows
-from positions.services.fills import Planner, book_executions, realised
+from positions.services.fills import Planner, book_executions, fill_of, realised
 from positions.services.order_changes import Change, change_orders, limit_lock_waits
 from positions.services.orders import client_order_id
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
@@ -199,17 +198,8 @@ def _minimum_bet(locked: Portfolio, revision: RiskProfileRevision) -> Decimal:
 
 def _pay(locked: Portfolio, child: Order, position: Position, execution: Execution, cost: Decimal) -> None:
     """The fill and its cash, settled at once as all that is paid."""
-    fill = Fill.objects.create(
-        order=child,
-        position=position,
-        execution_id=execution.execution_id,
-        quantity=execution.quantity,
-        price=execution.price,
-        fee=execution.fee,
-        quote_bid=execution.quote_bid,
-        quote_ask=execution.quote_ask,
-        filled_at=execution.executed_at,
-    )
+    fill = fill_of(execution, child.pk, position)
+    fill.save(force_insert=True)
     for kind, amount in ((CashKind.PREMIUM, -cost), (CashKind.FEE, -execution.fee)):
         if amount:
             CashMovement.objects.create(

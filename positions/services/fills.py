@@ -221,10 +221,10 @@ def _take_profit(execution: Execution, fill: Fill, position: Position, slices: l
             )
 
 
-def _filled(execution: Execution, child: Child, position: Position, amount: Decimal, batch: _Batch, kind: str) -> Fill:
-    """The fill, its cash and its events; fees and realised P&L of the position; the order and its intent."""
-    fill = Fill(
-        order_id=child.order_id,
+def fill_of(execution: Execution, order_id: int, position: Position) -> Fill:
+    """The row that an execution becomes, not saved yet."""
+    return Fill(
+        order_id=order_id,
         position=position,
         execution_id=execution.execution_id,
         quantity=execution.quantity,
@@ -234,6 +234,11 @@ def _filled(execution: Execution, child: Child, position: Position, amount: Deci
         quote_ask=execution.quote_ask,
         filled_at=execution.executed_at,
     )
+
+
+def _filled(execution: Execution, child: Child, position: Position, amount: Decimal, batch: _Batch, kind: str) -> Fill:
+    """The fill, its cash and its events; fees and realised P&L of the position; the order and its intent."""
+    fill = fill_of(execution, child.order_id, position)
     batch.fills.append(fill)
     settles_on = batch.today if amount <= 0 else batch.settles_on
     batch.cash += [

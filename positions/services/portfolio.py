@@ -143,13 +143,16 @@ def change_state(
     value: Decimal | None = None,
     limit: Decimal | None = None,
     trace: dict | None = None,
+    written_anyway: bool = False,
 ) -> bool:
-    """Move the portfolio to another trading state and write the change. False: it was in that state already.
+    """Move the portfolio to another trading state and write the change. False: it was in that state already, and unless
+    it is `written_anyway` (a kill) nothing was written.
 
     Whether the change is allowed (only a person re-enables, a reason is given) is judged by the caller.
     """
     locked = lock_portfolio(portfolio.pk)
-    if locked.state == to_state:
+    moves = locked.state != to_state
+    if not moves and not written_anyway:
         portfolio.state = to_state
         return False
     change = PortfolioStateChange(
@@ -169,7 +172,7 @@ def change_state(
     change.save(force_insert=True)
     Portfolio.objects.filter(pk=locked.pk).update(state=to_state)
     portfolio.state = to_state
-    return True
+    return moves
 
 
 @transaction.atomic

@@ -1,14 +1,12 @@
 """Portfolios, market data and trading in the admin: lists and pages open, and history is read-only."""
 
-from decimal import Decimal
-
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from accounts.services import RISK_MANAGERS, hold_limit, revise_profile
+from accounts.services import RISK_MANAGERS, hold_limit, lift_holds
 from positions.models import OrderEvent, PartialProfitTaking, Portfolio, Position, PositionEvent
 from tests import factories
 
@@ -111,22 +109,21 @@ def test_name_and_profile_are_edited_but_state_mode_and_cash_are_not(boss):
     )  # fmt: skip
 
 
-def test_a_profile_that_loosens_a_held_limit_is_refused(boss):
+def test_while_a_limit_is_held_there_is_no_other_profile(boss):
+    """Not even an equal one: it would hold nothing there, and could be loosened."""
     portfolio = factories.portfolio()
-    tighter, looser = factories.profile(), factories.profile()
-    for profile, fraction in ((tighter, "0.08"), (looser, "0.12")):
-        revise_profile(
-            profile=profile, based_on=1, numbers={"max_daily_loss": Decimal(fraction)}, ladders={}, reason="x",
-            author=None, now=factories.NOW,
-        )  # fmt: skip
-    hold_limit(profile=portfolio.profile, parameter="max_daily_loss", held_by="day loss breaker", now=factories.NOW)
+    so_far, other = portfolio.profile, factories.profile()
+    hold_limit(profile=so_far, parameter="max_daily_loss", held_by="day loss breaker", now=factories.NOW)
     address = reverse("admin:positions_portfolio_change", args=[portfolio.pk])
     typed = {"name": "Mine", "owner": portfolio.owner_id, "quote_source": "live"} | formsets(portfolio)
-    html = boss.post(address, typed | {"profile": looser.pk}).content.decode()
-    assert "would loosen a limit." in html
-    assert "by the day loss breaker: it can be lowered" in html
-    assert boss.post(address, typed | {"profile": tighter.pk}).status_code == 302
-    assert Portfolio.objects.get(pk=portfolio.pk).profile == tighter
+    html = boss.post(address, typed | {"profile": other.pk}).content.decode()
+    assert "is held by: day loss breaker" in html
+    assert "once that has cleared" in html
+    assert Portfolio.objects.get(pk=portfolio.pk).profile == so_far
+    assert boss.post(address, typed | {"profile": so_far.pk}).status_code == 302
+    lift_holds(profile=so_far, held_by="day loss breaker", now=factories.NOW)
+    assert boss.post(address, typed | {"profile": other.pk}).status_code == 302
+    assert Portfolio.objects.get(pk=portfolio.pk).profile == other
 
 
 def formsets(portfolio: Portfolio) -> dict[str, str]:

@@ -22,7 +22,7 @@ from accounts.models import Scope
 from accounts.services import issue_token
 from betsizing.wsgi import application
 from positions.models import Portfolio
-from riskengine.models import Alert, Breaker, Replay, ReplayState
+from riskengine.models import Alert, Breaker
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
@@ -50,16 +50,7 @@ def real() -> dict[str, Any]:
     position = bet.hold(bet.contract, 2, "44.00")
     breaker = Breaker.objects.filter(portfolio=bet.portfolio).first()
     alert = Alert.objects.filter(portfolio=bet.portfolio).first()
-    replay = Replay.objects.create(
-        requested_by=bet.portfolio.owner,
-        requested_at=bet.wall(),
-        day=market.MONDAY,
-        portfolio="smart-0dte",
-        entries="at",
-        state=ReplayState.DONE,
-        finished_at=bet.wall(),
-        report="{}",
-    )
+    replay = factories.finished_replay(bet.portfolio.owner, bet.wall(), market.MONDAY)
     return {
         "slug": bet.portfolio.slug,
         "decision_id": made.decision.pk,

@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, Scope, User
 from accounts.services import RISK_MANAGERS, ensure_groups, issue_token, revoke_token
 from positions.models import Order
-from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Reading, Replay, ReplayState
+from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Reading
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
@@ -114,16 +114,7 @@ def world() -> World:
         last_seen_at=bet.wall(),
         staged_at=bet.wall(),
     )
-    replay = Replay.objects.create(
-        requested_by=bet.portfolio.owner,
-        requested_at=bet.wall(),
-        day=market.MONDAY,
-        portfolio="smart-0dte",
-        entries="at",
-        state=ReplayState.DONE,
-        finished_at=bet.wall(),
-        report="{}",
-    )
+    replay = factories.finished_replay(bet.portfolio.owner, bet.wall(), market.MONDAY)
     return World(
         bet,
         {

@@ -1,14 +1,10 @@
 """A request that changes something and is sent again under its Idempotency-Key is answered again, and done once."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -19,6 +15,7 @@ from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
+from tests.riskengine.threads import at_once
 
 
 @pytest.fixture
@@ -131,17 +128,3 @@ def test_of_many_at_once_one_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(answers) <= {201, 409}
     assert 201 in answers
     assert Order.objects.filter(intent="manual_close").count() == 1
-
-
-def at_once(*calls: Callable[[], int]) -> list[int]:
-    start = Barrier(len(calls))
-
-    def run(call: Callable[[], int]) -> int:
-        try:
-            start.wait()
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [each.result() for each in [pool.submit(run, call) for call in calls]]

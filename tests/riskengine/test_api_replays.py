@@ -1,21 +1,18 @@
 """Replays over the API: asked for and queued, refused with what to mend, seen by their owner, taken back."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from accounts.models import User
 from riskengine.models import Replay, ReplayState
 from riskengine.services.study import asking
 from tests import factories
+from tests.riskengine.threads import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -167,20 +164,6 @@ def test_of_many_at_once_no_more_than_so_many_are_queued() -> None:
     user = User.objects.get(username="owner")
     answers = at_once(*[lambda: ask(signed_in(user)).status_code] * 8)
     assert sorted(answers) == [202] * asking.MOST_UNFINISHED + [422] * (8 - asking.MOST_UNFINISHED)
-
-
-def at_once(*calls: Callable[[], int]) -> list[int]:
-    start = Barrier(len(calls))
-
-    def run(call: Callable[[], int]) -> int:
-        try:
-            start.wait()
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [each.result() for each in [pool.submit(run, call) for call in calls]]
 
 
 def test_the_oldest_that_have_ended_make_room(owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from riskengine.models import Breaker, BreakerCode, BreakerEvent, BreakerEventKi
 from riskengine.services.watch import guards
 from riskengine.services.watch.acting import STATES
 from riskengine.services.watch.exits import judge_book
+from riskengine.services.watch.kill import REACTIVATED, is_killed
 from riskengine.services.watch.latching import lift
 
 BY_ITSELF = ("stale_quote", "stale_vix")
@@ -34,7 +35,8 @@ class NotClearable(ValueError):
 
 @transaction.atomic
 def clear_breaker(*, breaker: Breaker, actor: User, reason: str, now: datetime) -> BreakerEvent:
-    """Clear a tripped breaker; the event that says so. A portfolio that stands still because of it trades again.
+    """Clear a tripped breaker; the event that says so. A portfolio that stands still because of it trades again,
+    unless a person stopped it, too.
 
     Raises PermissionDenied for anybody but staff with the permission, ValidationError without a reason, NotClearable
     while the same date's loss or the volatility index is still at the limit, while the portfolio is being closed, for
@@ -83,7 +85,7 @@ def clear_breaker(*, breaker: Breaker, actor: User, reason: str, now: datetime) 
         version=locked.version + 1,
     )
     lift([(portfolio.pk, locked.code)], now=now)
-    if locked.code in STATES and _stands_by(portfolio) in (*STATES, "flattened"):
+    if locked.code in STATES and not is_killed(portfolio) and _stands_by(portfolio) in (*STATES, "flattened"):
         _go_on(portfolio, actor, why, at, cause="cleared")
     return event
 
@@ -105,7 +107,7 @@ def reactivate(*, portfolio: Portfolio, actor: User, reason: str, now: datetime)
     if tripped:
         names = ", ".join(BreakerCode(code).label for code in tripped)
         raise NotClearable(f"Tripped: {names}. Clear that first, with its reason.")
-    return _go_on(locked, actor, why, market_now(locked.clock, now), cause="reactivated")
+    return _go_on(locked, actor, why, market_now(locked.clock, now), cause=REACTIVATED)
 
 
 def _may(actor: User, permission: str, what: str) -> None:
@@ -128,8 +130,8 @@ def _stopping(portfolio: Portfolio) -> list[str]:
 
 
 def _stands_by(portfolio: Portfolio) -> str:
-    """What brought the portfolio into its state."""
-    causes = PortfolioStateChange.objects.filter(portfolio=portfolio).order_by("-changed_at", "-id")
+    """What brought the portfolio into its state: the row written last, also where a market clock was set back."""
+    causes = PortfolioStateChange.objects.filter(portfolio=portfolio).order_by("-id")
     return causes.values_list("cause", flat=True).first() or ""
 
 

@@ -7,23 +7,26 @@
 The first two are the default; flatten must be confirmed, because it sells at what is bid. Repeating it is harmless.
 """
 
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import DatabaseError, transaction
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db import transaction
 
 from accounts.models import User
 from positions.market.clock import market_now
-from positions.models import Portfolio, State
+from positions.models import Portfolio, PortfolioStateChange, State
 from positions.services.order_changes import limit_lock_waits
 from positions.services.portfolio import change_state, lock_portfolio
 from riskengine.services.watch.acting import cancel_all
 
 HALTS = "positions.halt_portfolio"
-CAUSE = "kill_switch"
+CAUSE, REACTIVATED = "kill_switch", "reactivated"
+
+logger = logging.getLogger(__name__)
 
 
 class Verb(StrEnum):
@@ -103,9 +106,10 @@ def _kill(portfolio: Portfolio, verbs: set[Verb], reason: str, now: datetime, ac
         with transaction.atomic():
             limit_lock_waits()
             locked = lock_portfolio(portfolio.pk)
-            at = market_now(locked.clock, now)
-            to_state = _to_state(locked.state, verbs)
-            if to_state:
+            at = _market_time(locked, now)
+            to_state = _to_state(locked.state, verbs) or locked.state
+            stops = bool(verbs & {Verb.STOP_ENTRIES, Verb.FLATTEN})
+            if stops and (to_state != locked.state or not is_killed(locked)):
                 change_state(
                     portfolio=locked,
                     to_state=to_state,
@@ -114,13 +118,29 @@ def _kill(portfolio: Portfolio, verbs: set[Verb], reason: str, now: datetime, ac
                     market_at=at,
                     actor=actor,
                     actor_name=who,
+                    written_anyway=True,
                 )
             cancelled = 0
             if verbs & {Verb.CANCEL_OPENINGS, Verb.FLATTEN}:
                 cancelled = cancel_all(locked, at=at, now=now, reason=reason, who=who)
             return Killed(locked, locked.state, cancelled)
-    except (DatabaseError, ValueError) as error:
+    except Exception as error:  # whatever it was: the others are stopped all the same
+        logger.exception("%s could not be stopped.", portfolio.name)
         return Killed(portfolio, portfolio.state, 0, f"Nothing was done: {error!s:.200} Send it again.")
+
+
+def _market_time(portfolio: Portfolio, now: datetime) -> datetime:
+    """Without a clock that tells the time it is stopped all the same, at wall time."""
+    try:
+        return market_now(portfolio.clock, now)
+    except (ObjectDoesNotExist, ValueError, OverflowError):
+        return now
+
+
+def is_killed(portfolio: Portfolio) -> bool:
+    """Whether a person stopped it and none has let it go on since. A breaker's clearing does not (A-02)."""
+    rows = PortfolioStateChange.objects.filter(portfolio=portfolio, cause__in=(CAUSE, REACTIVATED))
+    return rows.order_by("-id").values_list("cause", flat=True).first() == CAUSE
 
 
 def _to_state(state: str, verbs: set[Verb]) -> str:

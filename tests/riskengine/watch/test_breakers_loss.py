@@ -113,11 +113,12 @@ def test_nor_does_one_that_cannot_be_used_however_far_it_lies(desk: Desk) -> Non
 def test_a_bad_tick_is_not_confirmed_by_the_quotes_of_another_position(desk: Desk) -> None:
     other = market.spxw("3705")
     desk.hold(1, "100.00", contract=other, initial_stop=Decimal(1), current_stop=Decimal(1))
-    quote(desk, "10:43:00", "140.0000")  # once, and then silence
+    quote(desk, "10:43:00", "138.0000")  # once, and then silence: 6,100 lost, and 100 gained on the other
     for second in range(6):
         desk.quote(f"10:43:{second:02}", "101.0000", "101.4000", contract=other)
         desk.check(f"10:43:{second:02}")
     assert state("loss_l2") != "tripped"
+    assert Breaker.objects.get(code="loss_l2").streak_count == 1, "it is breached, by one quote"
 
 
 def test_beyond_one_and_a_half_times_the_limit_it_trips_at_once(desk: Desk) -> None:

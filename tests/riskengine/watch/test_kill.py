@@ -6,17 +6,22 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.models import User
 from accounts.services import ensure_groups
-from positions.models import Order, OrderStatus, Portfolio, PortfolioStateChange, State
+from positions.models import MarketClock, Order, OrderStatus, Portfolio, PortfolioStateChange, Position, State
 from riskengine.models import Breaker, BreakerEvent
+from riskengine.services.watch import kill as killing
+from riskengine.services.watch.clearing import clear_breaker, reactivate
+from riskengine.services.watch.kill import Killed, kill
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.watch import guarded
 from tests.riskengine.watch.desk import Desk
+from tests.riskengine.watch.test_breakers_rules import started
 
 pytestmark = pytest.mark.django_db
 
@@ -201,6 +206,117 @@ def test_breakers_and_their_events_are_read_and_cleared_over_the_api(
         signed_in.force_login(manager)
         answer = signed_in.post(f"/api/v1/{path}", {"reason": "Seen."}, content_type="application/json")
     assert (answer.json()["state"], answer.json()["cleared_by_name"]) == ("clear", "manager")
+
+
+# ---- What a person stopped, only a person lets go on (A-02) ----
+
+
+def kill_now(desk: Desk, at: str, **given: Any) -> list[Killed]:
+    asked = {"reason": "A person wants no entries.", "actor": None, "actor_name": "owner", **given}
+    return kill(portfolios=Portfolio.objects.all(), now=desk.bet.wall(desk.at(at)), **asked)
+
+
+def clear_all(desk: Desk, manager: User) -> None:
+    for row in Breaker.objects.filter(state="tripped", code__in=("loss_l3", "drawdown_5", "drawdown_20")).order_by(
+        "id"
+    ):
+        clear_breaker(breaker=row, actor=manager, reason="Seen.", now=desk.bet.wall(desk.at("10:50:00")))
+
+
+def flatten_all(desk: Desk, proceeds: str, cause: str) -> None:
+    desk.check("10:44:01")
+    desk.finish()
+    guarded.sell(Position.objects.get(), proceeds, desk.at("10:44:05"), cause)
+    desk.check("10:44:06", "risk")
+    assert Portfolio.objects.get().state == State.HALTED
+
+
+@pytest.fixture
+def fallen(desk: Desk) -> Desk:
+    """REDUCING by its drawdown, with a bid that is back."""
+    started(desk, 1, "75000")
+    for second in range(3):
+        guarded.look(desk, f"10:43:{second:02}", "180.0000", "risk")
+    assert Portfolio.objects.get().state == State.REDUCING
+    return desk
+
+
+def test_a_kill_is_a_row_also_where_nothing_was_opened_any_more(fallen: Desk, manager: User) -> None:
+    kill_now(fallen, "10:44:00")
+    kill_now(fallen, "10:44:01")
+    row = PortfolioStateChange.objects.get(cause="kill_switch")
+    assert (row.from_state, row.to_state, row.actor_name) == ("REDUCING", "REDUCING", "owner")
+    clear_all(fallen, manager)
+    assert Portfolio.objects.get().state == State.REDUCING
+    assert reactivate(portfolio=fallen.portfolio, actor=manager, reason="All is well.", now=fallen.bet.wall())
+    assert Portfolio.objects.get().state == State.ACTIVE
+
+
+def test_without_a_kill_a_clearing_lets_it_go_on(fallen: Desk, manager: User) -> None:
+    clear_all(fallen, manager)
+    assert Portfolio.objects.get().state == State.ACTIVE
+
+
+def test_a_kill_that_was_let_go_on_stops_no_later_clearing(fallen: Desk, manager: User) -> None:
+    clear_all(fallen, manager)
+    kill_now(fallen, "10:44:00")
+    reactivate(portfolio=fallen.portfolio, actor=manager, reason="All is well.", now=fallen.bet.wall())
+    for second in range(3):
+        guarded.look(fallen, f"10:45:{second:02}", "80.0000")
+    assert Portfolio.objects.get().state == State.FLATTENING
+    fallen.check("10:45:03")
+    fallen.finish()
+    guarded.sell(Position.objects.get(), "20000", fallen.at("10:45:05"), "emergency")
+    fallen.check("10:45:06", "risk")
+    clear_all(fallen, manager)
+    assert Portfolio.objects.get().state == State.ACTIVE
+
+
+def test_what_a_person_flattened_stays_halted_when_a_breaker_is_cleared(fallen: Desk, manager: User) -> None:
+    kill_now(fallen, "10:44:00", verbs=["flatten"], confirmed=True)
+    flatten_all(fallen, "18000", "flatten")
+    clear_all(fallen, manager)
+    assert Portfolio.objects.get().state == State.HALTED
+
+
+@pytest.mark.parametrize("at", ["10:42:50", "10:43:03"], ids=["before the loss", "while it is flattened"])
+def test_a_kill_outlives_the_emergency_halt(desk: Desk, manager: User, at: str) -> None:
+    if at < "10:43:00":
+        kill_now(desk, at)
+    guarded.fall(desk, "80.0000")
+    if at > "10:43:00":
+        kill_now(desk, at)
+    flatten_all(desk, "9000", "emergency")
+    clear_all(desk, manager)
+    assert Portfolio.objects.get().state != State.ACTIVE
+
+
+def test_cancelling_openings_alone_stops_nothing_for_good(desk: Desk) -> None:
+    kill_now(desk, "10:43:00", verbs=["cancel_openings"])
+    assert not PortfolioStateChange.objects.filter(cause="kill_switch").exists()
+    assert Portfolio.objects.get().state == State.ACTIVE
+
+
+def test_one_without_a_clock_is_stopped_too_and_so_are_those_after_it(desk: Desk) -> None:
+    market.seven_dte()
+    MarketClock.objects.filter(portfolio=desk.portfolio).delete()
+    kill_now(desk, "10:43:00")
+    assert set(Portfolio.objects.values_list("state", flat=True)) == {State.REDUCING}
+
+
+def test_one_that_cannot_be_stopped_is_said_and_the_others_are(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = market.seven_dte().portfolio
+    plain = killing.change_state
+
+    def fails_for_the_first(**given: Any) -> bool:
+        if given["portfolio"].pk == desk.portfolio.pk:
+            raise ValidationError("a rule")
+        return plain(**given)
+
+    monkeypatch.setattr(killing, "change_state", fails_for_the_first)
+    first, second = kill_now(desk, "10:43:00")
+    assert "a rule" in first.error
+    assert (second.portfolio.pk, second.state, second.error) == (other.pk, State.REDUCING, "")
 
 
 # ---- Admin ----
