@@ -58,7 +58,6 @@ class BreakerSerializer(serializers.ModelSerializer):
             "value",
             "limit",
             "clears_at",
-            "streak_count",
             "cleared_at",
             "cleared_by_name",
             "cleared_reason",

@@ -4,9 +4,9 @@
     loss    = max(0, -day P&L);  breached when loss >= limit fraction x basis;  alert from 75% of that
 
 Only losses count: a profit of any size trips nothing. What cannot be known is `unknown`: it refuses entries and never
-trips, confirms or clears anything. Arrays have shape (n,), one row a portfolio (or portfolio and underlying), money
-USD, times int64 microseconds. A verdict trips nothing by itself; latching, clearing and the session roll are the
-caller's, who starts a new `Streak` on each New York trading date.
+trips or clears anything. Arrays have shape (n,), one row a portfolio (or portfolio and underlying), money USD, times
+int64 microseconds. A verdict trips nothing by itself; confirming, latching, clearing and the session roll are the
+caller's.
 """
 
 from dataclasses import dataclass
@@ -100,49 +100,27 @@ def loss_breakers(pnl: FloatColumn, basis: FloatColumn, limits: Limits) -> tuple
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Streak:
-    """Consecutive breaches so far: how many distinct ones, and the quote times of the first and the last counted."""
+@np.errstate(invalid="ignore")
+def confirmed_bids(bids: FloatColumn, quoted_at: IntColumn, limits: Limits) -> FloatColumn:
+    """What each contract is worth at the most by the quotes that confirm its newest one (A-03), USD a share, (n,).
 
-    count: IntColumn
-    first_at: IntColumn
-    last_at: IntColumn
-
-    @classmethod
-    def none(cls, rows: int) -> "Streak":
-        zeros = np.zeros(rows, np.int64)
-        return cls(zeros, zeros, zeros)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Confirmation:
-    """Which breakers trip now, and the streak to carry to the next look."""
-
-    trips: BoolColumn
-    streak: Streak
-
-
-def confirm(verdict: Verdict, quote_at: IntColumn, streak: Streak, limits: Limits) -> Confirmation:
-    """Loss breakers trip after 3 consecutive breaches on distinct usable quotes at least 1 s apart (A-03).
-
-    `quote_at` is when the newest usable quote behind the value was confirmed. Time is measured between quotes, so looks
-    at one quote count once and one bad tick trips nothing, however often it is looked at. "10 s at the most": a breach
-    still standing on a quote 10 s after the first trips whatever the count, so the 30-second check confirms on its
-    second look. An immediate breach trips at once. A look without a breach starts again; an unknown one changes
-    nothing.
+    `bids` and `quoted_at` are its usable quotes as blocks (n, k), the newest first, NaN where there are no more. Three
+    quotes in a row at least 1 s apart confirm, or "10 s at the most": as many as reach back so far, so that quotes of a
+    minute confirm with their second. The highest of them is what all of them agree on: one bad tick agrees with no
+    other, however often it is looked at. NaN where there are too few.
     """
-    starts = verdict.breached & (streak.count == 0)
-    spaced = at_least((quote_at - streak.last_at) / MICROSECONDS, limits.breach_spacing_seconds)
-    counts = starts | (verdict.breached & (quote_at > streak.last_at) & spaced)
-    ended = ~verdict.breached & ~verdict.unknown
-    after = Streak(
-        count=np.where(ended, 0, streak.count + counts),
-        first_at=np.where(ended, 0, np.where(starts, quote_at, streak.first_at)),
-        last_at=np.where(ended, 0, np.where(counts, quote_at, streak.last_at)),
-    )
-    stands = at_least((quote_at - after.first_at) / MICROSECONDS, limits.breach_window_seconds)
-    enough = after.count >= limits.breach_confirmations
-    return Confirmation(verdict.immediate | (verdict.breached & (enough | stands)), after)
+    n, k = bids.shape
+    highest, last, count = bids[:, 0].copy(), quoted_at[:, 0].copy(), np.ones(n, np.int64)
+    enough = ~np.isnan(highest) & (count >= limits.breach_confirmations)
+    for each in range(1, k):
+        wanted = ~enough & ~np.isnan(bids[:, each])
+        highest = np.where(wanted, np.fmax(highest, bids[:, each]), highest)
+        apart = (last - quoted_at[:, each]) / MICROSECONDS
+        counts = wanted & (apart > 0.0) & at_least(apart, limits.breach_spacing_seconds)
+        count, last = count + counts, np.where(counts, quoted_at[:, each], last)
+        reach = (quoted_at[:, 0] - quoted_at[:, each]) / MICROSECONDS
+        enough |= wanted & ((count >= limits.breach_confirmations) | at_least(reach, limits.breach_window_seconds))
+    return np.where(enough, highest, np.nan)
 
 
 def vix(value: FloatColumn, is_fresh: BoolColumn, limits: Limits) -> Verdict:

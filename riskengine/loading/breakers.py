@@ -1,7 +1,7 @@
 """What the circuit breakers look at, as columns: one row a portfolio in the order of the list that is watched.
 
-One statement whatever the number of portfolios: their breakers as they stand. Another for marks, only where a quote
-cannot be used. Money USD, times int64 microseconds of market time, `NEVER` where there is none.
+One statement whatever the number of portfolios: their breakers as they stand. Money USD, times int64 microseconds of
+market time, `NEVER` where there is none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accounts.models import System
-from positions.market.ticks import TICK_CHANGES_AT
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, Steps
 from riskengine.calculators.limits import Limits
-from riskengine.loading.book import Book
 from riskengine.loading.copying import BIGINT, INSTANT, INTEGER, MICROS, NEVER, Fields, copy_columns
 from riskengine.loading.watched import Watched
 from riskengine.models import BreakerCode
@@ -67,9 +65,6 @@ class Memory:
     tripped: npt.NDArray[np.bool_]
     session: Block
     alerted: Block
-    count: Block
-    first: Block
-    last: Block
     clears_at: Block
     calm_since: Block
     cleared: Block
@@ -87,9 +82,6 @@ class Memory:
             tripped=np.zeros(shape, np.bool_),
             session=filled(-1),
             alerted=filled(-1),
-            count=filled(0),
-            first=filled(0),
-            last=filled(0),
             clears_at=filled(NEVER),
             calm_since=filled(NEVER),
             cleared=filled(NEVER),
@@ -118,9 +110,6 @@ _BREAKERS = Fields(
         "version": INTEGER,
         "session": INTEGER,
         "alerted": INTEGER,
-        "count": INTEGER,
-        "first": INSTANT,
-        "last": INSTANT,
         "clears_at": INSTANT,
         "calm_since": INSTANT,
         "cleared": INSTANT,
@@ -132,7 +121,7 @@ _READ_BREAKERS = """
     SELECT w.place - 1, coalesce(array_position(%(codes)s, b.code::text) - 1, -1), coalesce(b.underlying_id, 0),
            coalesce((b.state = 'tripped')::int, 0), coalesce(b.version, 0),
            coalesce(b.session_on - '1970-01-01'::date, -1), coalesce(b.alerted_on - '1970-01-01'::date, -1),
-           coalesce(b.streak_count, 0), b.streak_first_at, b.streak_last_at, b.clears_at, b.calm_since,
+           b.clears_at, b.calm_since,
            CASE WHEN b.cleared_by_id IS NOT NULL THEN b.cleared_at END, p.cash
     FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS w(id, place)
     JOIN positions_portfolio p ON p.id = w.id
@@ -154,8 +143,7 @@ def load_memory(
     plain = (found["underlying"] == 0) & (found["code"] >= 0)
     where = found["place"][plain], found["code"][plain]
     for each in fields(Memory)[1:]:
-        column = found[each.name][plain]
-        getattr(memory, each.name)[where] = np.where(column == NEVER, 0, column) if each.name in _TIMES else column
+        getattr(memory, each.name)[where] = found[each.name][plain]
     others = np.flatnonzero(found["underlying"] > 0).tolist()
     return memory, {
         (int(found["place"][row]), int(found["underlying"][row])): ByUnderlying(
@@ -166,65 +154,6 @@ def load_memory(
         )
         for row in others
     }
-
-
-_TIMES = ("first", "last")  # the calculator's streak counts from 0
-
-
-# ---- Marks where a quote cannot be used ----
-
-_LAST_BID = Fields({"row": INTEGER, "bid": MICROS})
-
-# `stops.usable_for_exit` but for freshness, which every quote had at its own time (positions.services.session_marks).
-_READ_LAST_BIDS = """
-    SELECT w.row - 1, q.bid
-    FROM unnest(%(contracts)s::bigint[], %(sources)s::text[], %(at)s::timestamptz[], %(spreads)s::numeric[],
-                %(widest)s::numeric[], %(widest_from_three)s::numeric[]) WITH ORDINALITY
-        AS w(contract, source, at, spread, widest, widest_from_three, row)
-    CROSS JOIN LATERAL (
-        SELECT o.bid FROM positions_optionquote o
-        JOIN positions_exchangesession s ON s.exchange = 'XNYS'
-            AND s.session_on = (o.quoted_at AT TIME ZONE 'America/New_York')::date
-            AND o.quoted_at >= s.open_at AND o.quoted_at <= s.close_at
-        WHERE o.contract_id = w.contract AND o.source = w.source AND o.quoted_at <= w.at
-          AND o.bid > 0 AND o.ask > o.bid
-          AND (o.ask - o.bid <= w.spread * (o.bid + o.ask) / 2
-               OR o.ask - o.bid <= CASE WHEN o.bid < %(three)s THEN w.widest ELSE w.widest_from_three END)
-        ORDER BY o.quoted_at DESC LIMIT 1
-    ) q
-"""
-
-
-def last_usable_bids(
-    book: Book, rows: IntColumn, watched: Sequence[Watched], limits: Mapping[int, Limits]
-) -> FloatColumn:
-    """The last usable bid of a regular session of each of these rows, USD a share; NaN without one. One statement, none
-    for no row."""
-    if not len(rows):
-        return np.zeros(0)
-    distinct: dict[tuple, int] = {}
-    which = np.empty(len(rows), np.int64)
-    contract, place, revision = (column[rows].tolist() for column in (book.contract, book.place, book.revision))
-    under, from_three = book.tick_under[rows].tolist(), book.tick_from_three[rows].tolist()
-    for k, (each, where, terms) in enumerate(zip(contract, place, revision, strict=True)):
-        numbers = limits[terms]
-        key = (
-            each,
-            watched[where].quote_source,
-            watched[where].at,
-            numbers.max_spread,
-            round(float(numbers.exit_spread_ticks) * under[k], 6),
-            round(float(numbers.exit_spread_ticks) * from_three[k], 6),
-        )
-        which[k] = distinct.setdefault(key, len(distinct))
-    names = ("contracts", "sources", "at", "spreads", "widest", "widest_from_three")
-    given: dict[str, object] = {
-        name: list(column) for name, column in zip(names, zip(*distinct, strict=True), strict=True)
-    }
-    found = copy_columns(_READ_LAST_BIDS, _LAST_BID, given | {"three": TICK_CHANGES_AT})
-    bids = np.full(len(distinct), np.nan)
-    bids[found["row"]] = found["bid"]
-    return bids[which]
 
 
 def zero_dte(watched: Sequence[Watched]) -> BoolColumn:

@@ -33,10 +33,9 @@ class BreakerState(models.TextChoices):
 class Breaker(models.Model):
     """The state of one breaker of one portfolio (stop-outs: and one underlying). Times are market time.
 
-    There is no row until something was counted. `streak_*` count the breaches on distinct quotes that confirm a loss,
-    of the New York date `session_on`: kept here, a confirmation outlives the process. `value` and `limit` are those at
-    the trip, in the unit of the breaker (USD, points, seconds or a count). `clears_at`, `calm_since`: what its own rule
-    clears it by. `version` rises with every change: who judged an older one changes nothing.
+    There is no row until it warned or tripped. `value` and `limit` are those at the trip, in the unit of the breaker
+    (USD, points, seconds or a count). `clears_at`, `calm_since`: what its own rule clears it by. `version` rises with
+    every change: who judged an older one changes nothing.
     """
 
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="breakers")
@@ -49,9 +48,6 @@ class Breaker(models.Model):
     limit = models.DecimalField(max_digits=20, decimal_places=6, null=True, blank=True)
     clears_at = models.DateTimeField("clears at (market time)", null=True, blank=True)
     calm_since = models.DateTimeField("back within its limit since (market time)", null=True, blank=True)
-    streak_count = models.PositiveIntegerField("breaches on distinct quotes", default=0)
-    streak_first_at = models.DateTimeField("quote of the first breach", null=True, blank=True)
-    streak_last_at = models.DateTimeField("quote of the last breach", null=True, blank=True)
     alerted_on = models.DateField("warned before the limit on (New York date)", null=True, blank=True)
     cleared_at = models.DateTimeField("cleared at (market time)", null=True, blank=True)
     cleared_by = models.ForeignKey(
@@ -82,12 +78,6 @@ class Breaker(models.Model):
                 name="breaker_trip_has_its_time",
                 condition=Q(state="clear") | Q(tripped_at__isnull=False),
                 violation_error_message="A tripped breaker says since when.",
-            ),
-            models.CheckConstraint(
-                name="breaker_streak_has_its_times",
-                condition=Q(streak_count=0, streak_first_at__isnull=True, streak_last_at__isnull=True)
-                | Q(streak_count__gt=0, streak_first_at__isnull=False, streak_last_at__isnull=False),
-                violation_error_message="A counted breach has the time of its quote.",
             ),
             models.CheckConstraint(
                 name="breaker_person_gives_a_reason",

@@ -1,5 +1,6 @@
 """Circuit breakers: every guard is tried with all else healthy, so that only that guard can make the test pass."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from accounts.defaults import MAG7_7DTE, SMART_0DTE
 from riskengine.calculators import breakers
-from riskengine.calculators.breakers import Level, Streak, Verdict
+from riskengine.calculators.breakers import Level, Verdict
 from riskengine.loading.limits import default_limits, limits_with
 
 LIMITS = default_limits(SMART_0DTE)
@@ -101,60 +102,82 @@ def test_loosening_a_limit_never_raises_the_level(pnl: float) -> None:
 
 # --- confirmation ---------------------------------------------------------------------------------------------------
 
-BREACH, SOUND, UNKNOWN, BEYOND = -6_500.0, -100.0, np.nan, -9_500.0
+
+def agreed(*quotes: tuple[float, float], **changes: object) -> float:
+    """By quotes of (bid, second), the oldest first."""
+    limits = limits_with(SMART_0DTE, changes) if changes else LIMITS
+    newest_first = sorted(quotes, key=lambda quote: -quote[1])
+    bids = np.array([[bid for bid, _ in newest_first]], np.float64)
+    seconds = np.array([[round(at * SECOND) for _, at in newest_first]], np.int64)
+    return float(breakers.confirmed_bids(bids, seconds, limits)[0])
 
 
-def trips(*looks: tuple[float, float]) -> list[bool]:
-    """L2 over looks of (day P&L, second of the newest usable quote)."""
-    streak, tripped = Streak.none(1), []
-    for pnl, second in looks:
-        confirmation = breakers.confirm(losses(pnl)[1], np.array([int(second * SECOND)]), streak, LIMITS)
-        streak = confirmation.streak
-        tripped.append(bool(confirmation.trips[0]))
-    return tripped
+def test_three_quotes_a_second_apart_agree_on_the_highest_of_them() -> None:
+    assert np.isnan(agreed((140, 1)))
+    assert np.isnan(agreed((140, 1), (139, 2)))
+    assert agreed((140, 1), (139, 2), (141, 3)) == 141
+    assert agreed((200, 0), (140, 1), (139, 2), (138, 3)) == 140
 
 
-def test_three_breaches_a_second_apart_trip() -> None:
-    assert trips((BREACH, 1), (BREACH, 2), (BREACH, 3)) == [False, False, True]
+def test_one_bad_tick_agrees_with_no_other() -> None:
+    assert agreed((200, 1), (201, 2), (3, 3)) == 201
+    assert agreed((200, 1), (3, 2), (202, 3), (3, 4), (201, 5), (3, 6)) == 201
 
 
-def test_one_bad_tick_trips_nothing_however_often_it_is_looked_at() -> None:
-    assert not any(trips(*[(BREACH, 1)] * 60))
-    assert not any(trips((BREACH, 1), (SOUND, 2), (BREACH, 3), (SOUND, 4), (BREACH, 5)))
+def test_quotes_closer_than_a_second_count_once_and_all_of_them_speak() -> None:
+    assert np.isnan(agreed((140, 1), (139, 1.4), (138, 1.9), (137, 2.0)))
+    assert agreed((140, 1), (139, 1.4), (145, 1.9), (138, 2.0), (137, 3.0)) == 145
 
 
-def test_quotes_closer_than_a_second_count_once() -> None:
-    assert trips((BREACH, 1), (BREACH, 1.4), (BREACH, 1.9), (BREACH, 2.0), (BREACH, 3.0)) == [False] * 4 + [True]
+def test_one_instant_counts_once_also_without_a_spacing() -> None:
+    assert np.isnan(agreed(*[(140, 7)] * 5, breach_spacing_seconds=0))
 
 
-def test_one_quote_counts_once_also_without_a_spacing() -> None:
-    limits = limits_with(SMART_0DTE, {"breach_spacing_seconds": 0})
-    streak = Streak.none(1)
-    for _ in range(5):
-        confirmation = breakers.confirm(losses(BREACH)[1], np.array([7 * SECOND]), streak, limits)
-        streak = confirmation.streak
-        assert not confirmation.trips[0]
+def test_a_quote_ten_seconds_older_is_enough() -> None:
+    assert np.isnan(agreed((140, 0), (138, 9.9)))
+    assert agreed((200, 0), (140, 60)) == 200
+    assert agreed((140, 0), (138, 10)) == 140
 
 
-def test_beyond_one_and_a_half_limits_trips_at_once() -> None:
-    assert trips((BEYOND, 1)) == [True]
+def test_a_single_confirmation_is_the_newest_quote() -> None:
+    assert agreed((200, 1), (140, 2), breach_confirmations=1) == 140
 
 
-def test_a_breach_that_stands_for_ten_seconds_trips_on_the_second_quote() -> None:
-    assert trips((BREACH, 0), (BREACH, 30)) == [False, True]
-    assert trips((BREACH, 0), (BREACH, 9.9)) == [False, False]
+def test_contracts_are_judged_apart_and_each_by_its_own_numbers() -> None:
+    bids = np.array([[140.0, 150.0, 145.0], [140.0, 150.0, np.nan], [np.nan] * 3])
+    seconds = np.array([[3, 2, 1], [3, 2, 0], [0, 0, 0]]) * SECOND
+    found = breakers.confirmed_bids(bids, seconds, LIMITS)
+    assert found[0] == 150
+    assert np.isnan(found[1:]).all()
+    numbers = replace(LIMITS, breach_confirmations=np.array([1, 2, 1]))
+    assert breakers.confirmed_bids(bids, seconds, numbers)[:2].tolist() == [140, 150]
 
 
-def test_an_unknown_look_neither_counts_nor_starts_again() -> None:
-    assert trips((BREACH, 1), (BREACH, 2), (UNKNOWN, 3), (BREACH, 4)) == [False, False, False, True]
+QUOTES = st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 30_000)), min_size=1, max_size=12)
 
 
-def test_confirmation_judges_rows_apart() -> None:
-    verdict = breakers.loss_breakers(column(BREACH, SOUND, BEYOND), column(60_000, 60_000, 60_000), LIMITS)[1]
-    streak = Streak(np.array([2, 2, 0]), np.array([1, 1, 0]) * SECOND, np.array([2, 2, 0]) * SECOND)
-    confirmation = breakers.confirm(verdict, np.full(3, 3 * SECOND), streak, LIMITS)
-    assert confirmation.trips.tolist() == [True, False, True]
-    assert confirmation.streak.count.tolist() == [3, 0, 1]
+@given(QUOTES, st.integers(1, 4), st.sampled_from([0, 1, 2]), st.sampled_from([1, 10]))
+def test_quotes_agree_as_written_out(
+    quotes: list[tuple[int, int]], confirmations: int, spacing: int, window: int
+) -> None:
+    """Bids in cents, times in milliseconds: read from the newest one back until enough of them confirm it."""
+    newest_first = sorted(quotes, key=lambda quote: -quote[1])
+    highest, counted = -1, []
+    expected = np.nan
+    for bid, at in newest_first:
+        highest = max(highest, bid)
+        if not counted or (counted[-1] > at and counted[-1] - at >= 1000 * spacing):
+            counted.append(at)
+        if len(counted) >= confirmations or newest_first[0][1] - at >= 1000 * window:
+            expected = highest
+            break
+    numbers = {
+        "breach_confirmations": confirmations,
+        "breach_spacing_seconds": spacing,
+        "breach_window_seconds": window,
+    }
+    found = agreed(*[(bid, at / 1000) for bid, at in newest_first], **numbers)
+    assert found == expected or (np.isnan(found) and np.isnan(expected))
 
 
 # --- the other breakers ---------------------------------------------------------------------------------------------

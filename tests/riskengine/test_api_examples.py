@@ -165,7 +165,7 @@ def test_a_breaker_shows_value_and_limit(schema: dict[str, Any], name: str) -> N
 
 
 def test_a_trip_is_told_as_the_product_tells_it() -> None:
-    seen = {"equity": 53790.0, "basis": 60000.0, "confirmed_by_quotes": 2}
+    seen = {"equity": 53790.0, "confirmed_equity": 53810.0, "basis": 60000.0}
     watched: Any = None
     assert guarding.BREAKER_EVENT["reason"] == breaker_words.tripped("loss_l2", watched, 6210.0, 6000.0, 60000.0)
     assert guarding.BREAKER_EVENT["trace"] == breaker_words.trace("loss_l2", 6210.0, 6000.0, seen)

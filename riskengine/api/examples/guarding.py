@@ -17,7 +17,6 @@ BREAKER: dict[str, Any] = {
     "value": "6210.000000",
     "limit": "6000.000000",
     "clears_at": None,
-    "streak_count": 2,
     "cleared_at": None,
     "cleared_by_name": "",
     "cleared_reason": "",
@@ -52,7 +51,7 @@ BREAKER_EVENT: dict[str, Any] = {
                 "passed": False,
             }
         ],
-        "seen": {"equity": 53790.0, "basis": 60000.0, "confirmed_by_quotes": 2},
+        "seen": {"equity": 53790.0, "confirmed_equity": 53810.0, "basis": 60000.0},
     },
 }
 NOT_CLEARABLE = "L2: daily loss limit is not tripped: there is nothing to clear."

@@ -1,7 +1,7 @@
 """Circuit breakers: what each of them says of every portfolio at once, and which of them change (P-06..P-08, A-03).
 
 Whether a limit is breached is judged by `riskengine.calculators.breakers`; here it is held against what is remembered:
-confirmed, tripped once, and cleared by the breaker's own rule. Nothing is written here and no statement sent:
+tripped once, and cleared by the breaker's own rule. Nothing is written here and no statement sent:
 `latching` writes the changes, `acting` does what they ask for.
 
     L1, L2, stop-outs          clear at the first check of the next New York trading date
@@ -11,15 +11,16 @@ confirmed, tripped once, and cleared by the breaker's own rule. Nothing is writt
     L3, drawdowns, rejected orders, opening intents         a person clears them, with a reason (`clearing`)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from riskengine.calculators import breakers
-from riskengine.calculators.breakers import MICROSECONDS, SECONDS_PER_MINUTE, Confirmation, Streak, Verdict
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above
+from riskengine.calculators.breakers import MICROSECONDS, SECONDS_PER_MINUTE, Verdict
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, Number, above
 from riskengine.calculators.limits import Limits
 from riskengine.loading.book import microseconds
 from riskengine.loading.breakers import LOSS, NEW, PLACE, ByUnderlying, Memory, UnderlyingKey, day_number
@@ -28,7 +29,7 @@ from riskengine.loading.counted import Facts
 from riskengine.loading.watched import Watched
 from riskengine.services.watch import breaker_words as words
 from riskengine.services.watch.judgement import Judgement, groups, oldest_usable
-from riskengine.services.watch.valuation import Valuation
+from riskengine.services.watch.valuation import Confirmed, Valuation
 
 ALERT, TRIPPED, CLEARED, COUNTED = "alert", "tripped", "cleared", ""
 BY_SESSION = ("loss_l1", "loss_l2", "stop_outs")
@@ -51,9 +52,6 @@ class Change:
     underlying: int = 0
     value: float = np.nan
     limit: float = np.nan
-    count: int = 0
-    first: int = 0
-    last: int = 0
     clears_at: int = NEVER
     calm_since: int = NEVER
     alerted: int = -1
@@ -94,61 +92,60 @@ class Look:
 
 # ---- Losses ----
 
-
-def judge_losses(look: Look) -> Iterator[Change]:
-    """L1, L2 and L3 of the day."""
-    verdicts = breakers.loss_breakers(look.worth.pnl, look.worth.basis, look.limits)
-    for code, verdict in zip(LOSS, verdicts, strict=True):
-        rolls = look.rolls(code) if code in BY_SESSION else np.zeros(len(look.at), np.bool_)
-        yield from _cleared(look, code, rolls)
-        yield from _confirmed(look, code, replace(verdict, immediate=_at_once(look, verdict, verdict.immediate)))
+Losses = Mapping[str, Callable[[FloatColumn], Verdict]]
 
 
-def judge_drawdowns(look: Look, facts: Facts) -> Iterator[Change]:
-    """The fall from the peak of the last sessions is confirmed as the day's loss is: a bad tick moves both."""
-    for code, sessions in DRAWDOWNS.items():
-        starts = facts.start_of_day_5 if sessions == 5 else facts.start_of_day_20
-        fraction = look.limits.drawdown_5_session if sessions == 5 else look.limits.drawdown_20_session
-        verdict = breakers.drawdown(look.worth.equity, starts, sessions, fraction)
-        far = above(verdict.value, look.limits.breach_immediate_multiple * verdict.limit)
-        yield from _confirmed(look, code, replace(verdict, immediate=_at_once(look, verdict, far)))
+def losses(look: Look, facts: Facts | None) -> Losses:
+    """The loss breakers by code, each a verdict of the equity (n,) that it is held against. With `facts` also the fall
+    from the peak of the last sessions: a bad tick moves both."""
+    worth, limits = look.worth, look.limits
+
+    def of_day(equity: FloatColumn, level: int) -> Verdict:
+        return breakers.loss_breakers(worth.pnl_of(equity), worth.basis, limits)[level]
+
+    def of_sessions(equity: FloatColumn, starts: FloatColumn, sessions: int, fraction: Number) -> Verdict:
+        verdict = breakers.drawdown(equity, starts, sessions, fraction)
+        far = above(verdict.value, limits.breach_immediate_multiple * verdict.limit)
+        return replace(verdict, immediate=verdict.breached & far)
+
+    found: dict[str, Callable[[FloatColumn], Verdict]] = {
+        code: partial(of_day, level=level) for level, code in enumerate(LOSS)
+    }
+    if facts is not None:
+        for code, starts, fraction in (
+            ("drawdown_5", facts.start_of_day_5, limits.drawdown_5_session),
+            ("drawdown_20", facts.start_of_day_20, limits.drawdown_20_session),
+        ):
+            found[code] = partial(of_sessions, starts=starts, sessions=DRAWDOWNS[code], fraction=fraction)
+    return found
 
 
-def _at_once(look: Look, verdict: Verdict, far: BoolColumn) -> BoolColumn:
-    """Far beyond the limit, or with nothing open: a loss that is booked rests on no quote."""
-    return verdict.breached & (far | ~look.worth.holds)
+def unconfirmed(look: Look, of: Losses) -> BoolColumn:
+    """Portfolios (n,) whose loss is at a limit that has not tripped; also those whose equity at the marks is not known
+    while their cash is: what is booked may be enough."""
+    blind = np.isnan(look.worth.equity) & ~np.isnan(look.worth.cash)
+    found = np.zeros(len(look.at), np.bool_)
+    for code, verdict in of.items():
+        found |= (verdict(look.worth.equity).breached | blind) & ~look.memory.tripped[:, PLACE[code]]
+    return found
 
 
-def _confirmed(look: Look, code: str, verdict: Verdict) -> Iterator[Change]:
-    memory, at = look.memory, PLACE[code]
-    if not (verdict.breached.any() or verdict.alert.any() or memory.count[:, at].any()):
-        return  # nothing to count, and no count to end
-    tripped, today = memory.tripped[:, at], memory.session[:, at] == look.day
-    quoted = look.worth.quote_at != NEVER
-    # A breach that no usable quote stands behind is not counted: the marks are those of an earlier look.
-    unseen = verdict.breached & ~quoted & ~verdict.immediate
-    verdict = replace(verdict, breached=verdict.breached & ~unseen, unknown=verdict.unknown | unseen)
-    said = _confirmation(look, at, verdict, today, np.where(quoted, look.worth.quote_at, look.at))
-    trips = said.trips & ~tripped
-    warns = verdict.alert & ~tripped & ~trips & (memory.alerted[:, at] != look.day)
-    streak = said.streak
-    counts = ~tripped & ((streak.count != memory.count[:, at]) | (streak.last_at != memory.last[:, at]))
-    for row in np.flatnonzero(trips | warns | counts).tolist():
-        kind = TRIPPED if trips[row] else ALERT if warns[row] else COUNTED
-        number = {} if kind == TRIPPED else _counted(streak, row)
-        yield _change(look, code, row, kind, verdict, confirmed_by=int(streak.count[row]), **number)
-
-
-def _confirmation(look: Look, at: int, verdict: Verdict, today: BoolColumn, quote_at: IntColumn) -> Confirmation:
-    """A streak of an earlier New York date is over."""
-    memory = look.memory
-    before = (np.where(today, column[:, at], 0) for column in (memory.count, memory.first, memory.last))
-    return breakers.confirm(verdict, quote_at, Streak(*before), look.limits)
-
-
-def _counted(streak: Streak, row: int) -> dict[str, int]:
-    count = int(streak.count[row])
-    return {"count": count, "first": int(streak.first_at[row]), "last": int(streak.last_at[row])} if count else {}
+def judge_losses(look: Look, of: Losses, confirmed: Confirmed) -> Iterator[Change]:
+    """A loss trips by what its positions are worth by confirmed quotes, and at once where it is far beyond its limit by
+    quotes of now (A-03)."""
+    for code, at in of.items():
+        tripped, verdict = look.memory.tripped[:, PLACE[code]], at(look.worth.equity)
+        if code in BY_SESSION:
+            yield from _cleared(look, code, look.rolls(code))
+        sure = at(confirmed.throughout)
+        trips = (sure.breached | at(confirmed.at_once).immediate) & ~tripped
+        warns = verdict.alert & ~tripped & ~trips & (look.memory.alerted[:, PLACE[code]] != look.day)
+        if not (trips | warns).any():
+            continue
+        verdict = replace(verdict, value=np.where(np.isnan(verdict.value), sure.value, verdict.value))
+        for row in np.flatnonzero(trips | warns).tolist():
+            kind = TRIPPED if trips[row] else ALERT
+            yield _change(look, code, row, kind, verdict, confirmed_equity=float(confirmed.throughout[row]))
 
 
 # ---- What is counted, and what is cleared by time ----
@@ -234,6 +231,7 @@ def judge_data(look: Look, judgement: Judgement, facts: Facts, limits: Mapping[i
     """In session: the quote of everything held, and the volatility index, must be fresh (P-08)."""
     opened = np.array([each.is_open for each in look.watched], np.bool_)
     age, oldest = _oldest_quotes(judgement, limits, len(look.at))
+    holds = np.bincount(judgement.book.place, minlength=len(look.at)) > 0
     vix_age = np.where(np.isnan(facts.vix), np.nan, facts.vix_age_seconds)
     most = np.broadcast_to(look.limits.vix_max_age_seconds, len(look.at)).astype(np.float64)
     missing = replace(breakers.stale(vix_age, most), unknown=np.zeros(len(look.at), np.bool_))
@@ -241,7 +239,7 @@ def judge_data(look: Look, judgement: Judgement, facts: Facts, limits: Mapping[i
     for code, verdict in (("stale_quote", breakers.stale(age, oldest)), ("stale_vix", missing)):
         judged = replace(verdict, breached=verdict.breached & opened)
         yield from _tripped(look, code, judged)
-        over = ~verdict.breached & ~verdict.unknown & (opened | ~look.worth.holds)
+        over = ~verdict.breached & ~verdict.unknown & (opened | ~holds)
         yield from _cleared(look, code, look.memory.tripped[:, PLACE[code]] & over, verdict)
 
 
@@ -274,7 +272,14 @@ def _cleared(look: Look, code: str, rows: BoolColumn, verdict: Verdict | None = 
 
 
 def _change(
-    look: Look, code: str, row: int, kind: str, verdict: Verdict | None, *, confirmed_by: int = 0, **counted: Any
+    look: Look,
+    code: str,
+    row: int,
+    kind: str,
+    verdict: Verdict | None,
+    *,
+    confirmed_equity: float = np.nan,
+    **counted: Any,
 ) -> Change:
     at, watched = PLACE[code], look.watched[row]
     value, limit = (np.nan, np.nan) if verdict is None else (float(verdict.value[row]), float(verdict.limit[row]))
@@ -282,7 +287,7 @@ def _change(
     day = int(look.day[row])
     told: dict[str, Any] = {}
     if kind == TRIPPED:
-        seen = {"equity": float(look.worth.equity[row]), "basis": basis, "confirmed_by_quotes": confirmed_by}
+        seen = {"equity": float(look.worth.equity[row]), "confirmed_equity": confirmed_equity, "basis": basis}
         told["reason"] = words.tripped(code, watched, value, limit, basis)
         told["trace"] = words.trace(code, value, limit, seen if code in (*LOSS, *DRAWDOWNS) else {})
     elif kind == ALERT:

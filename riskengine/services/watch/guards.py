@@ -29,7 +29,7 @@ from riskengine.loading.watched import Watched
 from riskengine.services.watch import acting, breakers
 from riskengine.services.watch.judgement import Judgement
 from riskengine.services.watch.latching import Event, latch
-from riskengine.services.watch.valuation import value
+from riskengine.services.watch.valuation import confirm, value
 
 logger = logging.getLogger(__name__)
 
@@ -129,11 +129,13 @@ def _judge(
 ) -> tuple[list[Event], Memory, Seen | None]:
     everything = scope == CheckScope.RISK
     look, by_underlying = _look(judgement, watched, limits, places, CODES if everything else LOSS)
-    changes, seen = list(breakers.judge_losses(look)), None
-    if everything:
-        facts = load_facts(watched, look.limits, look.memory)
+    facts = load_facts(watched, look.limits, look.memory) if everything else None
+    losses = breakers.losses(look, facts)
+    wanted = breakers.unconfirmed(look, losses)
+    confirmed = confirm(judgement, watched, look.limits, limits, look.worth, wanted)
+    changes, seen = list(breakers.judge_losses(look, losses, confirmed)), None
+    if facts is not None:
         changes += [
-            *breakers.judge_drawdowns(look, facts),
             *breakers.judge_vix(look, facts),
             *breakers.judge_losing_streak(look, facts),
             *breakers.judge_stop_outs(look, facts, by_underlying),

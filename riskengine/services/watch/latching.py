@@ -43,17 +43,17 @@ _LATCH = """
             %(portfolios)s::bigint[], %(codes)s::text[], %(underlyings)s::bigint[], %(kinds)s::text[],
             %(versions)s::int[], %(states)s::text[], %(sessions)s::date[], %(at)s::timestamptz[],
             %(values)s::numeric[], %(limits)s::numeric[], %(clears_at)s::timestamptz[], %(calm_since)s::timestamptz[],
-            %(counts)s::int[], %(first)s::timestamptz[], %(last)s::timestamptz[], %(alerted)s::date[],
+            %(alerted)s::date[],
             %(reasons)s::text[], %(traces)s::text[]
         ) AS w(portfolio_id, code, underlying_id, kind, version, state, session_on, at, value, "limit", clears_at,
-               calm_since, count, first_at, last_at, alerted_on, reason, trace)
+               calm_since, alerted_on, reason, trace)
     ), changed AS (
         INSERT INTO riskengine_breaker AS b (
             portfolio_id, code, underlying_id, state, session_on, tripped_at, value, "limit", clears_at, calm_since,
-            streak_count, streak_first_at, streak_last_at, alerted_on, cleared_by_name, cleared_reason, version)
+            alerted_on, cleared_by_name, cleared_reason, version)
         SELECT portfolio_id, code, underlying_id, state, session_on, CASE WHEN state = 'tripped' THEN at END,
                CASE WHEN state = 'tripped' THEN value END, CASE WHEN state = 'tripped' THEN "limit" END,
-               clears_at, calm_since, count, first_at, last_at, alerted_on, '', '', version + 1
+               clears_at, calm_since, alerted_on, '', '', version + 1
         FROM w ORDER BY portfolio_id, code, underlying_id
         ON CONFLICT (portfolio_id, code, underlying_id) DO UPDATE SET
             state = excluded.state,
@@ -63,9 +63,6 @@ _LATCH = """
             "limit" = CASE WHEN b.state < excluded.state THEN excluded."limit" ELSE b."limit" END,
             clears_at = excluded.clears_at,
             calm_since = excluded.calm_since,
-            streak_count = excluded.streak_count,
-            streak_first_at = excluded.streak_first_at,
-            streak_last_at = excluded.streak_last_at,
             alerted_on = excluded.alerted_on,
             version = excluded.version
         WHERE b.version = excluded.version - 1
@@ -181,9 +178,6 @@ def _columns(changes: Sequence[Change], watched: Sequence[Watched], now: datetim
         "limits": [_number(c.limit) for c in changes],
         "clears_at": [_time(c.clears_at) for c in changes],
         "calm_since": [_time(c.calm_since) for c in changes],
-        "counts": [c.count for c in changes],
-        "first": [_time(c.first) if c.count else None for c in changes],
-        "last": [_time(c.last) if c.count else None for c in changes],
         "alerted": [_day(c.alerted) if c.alerted >= 0 else None for c in changes],
         "reasons": [c.reason for c in changes],
         "traces": [None if c.trace is None else json.dumps(c.trace, allow_nan=False) for c in changes],

@@ -223,7 +223,6 @@ def _breaker(each: Breaker) -> dict[str, Any]:
         "name": each.get_code_display() + (f" ({each.underlying.symbol})" if each.underlying else ""),
         "tripped": each.state == BreakerState.TRIPPED,
         "tripped_at": ny(each.tripped_at),
-        "counting": each.streak_count if each.state != BreakerState.TRIPPED else 0,
         "clears_at": ny(each.clears_at),
         "cleared_by": each.cleared_by_name,
         "cleared_at": ny(each.cleared_at),

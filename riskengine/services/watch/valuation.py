@@ -1,43 +1,65 @@
 """What each portfolio is worth now, as its circuit breakers see it: losses that are not booked count (A-05, A-18).
 
-    a usable quote                        the bid
-    none                                  the last usable bid of a regular session
-    none for 10 s, and a fresh ask        what is bid beside it, 0 without a bid; never more than that last usable bid
+    a usable quote                              the bid
+    none                                        the last usable bid of a regular session
+    none for 10 s, and a fresh ask alone        0; the ten seconds are those of the stop
 
-The ten seconds are those of the stop: a single tick without a bid trips nothing, and a crash to no bid at all does.
+and what it is worth by more than one quote, which is what a breach is confirmed by (A-03): every position at the
+highest of the quotes that confirm its newest one. Cash rests on no quote: what is booked is confirmed.
 
 Money USD, one row a portfolio in the order of the list that is watched. NaN is not known.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from riskengine.calculators import breakers
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, at_least, below
+from riskengine.calculators.columns import BoolColumn, FloatColumn, at_least
 from riskengine.calculators.limits import Limits
-from riskengine.loading.breakers import last_usable_bids, zero_dte
+from riskengine.loading.breakers import zero_dte
 from riskengine.loading.copying import NEVER
+from riskengine.loading.marks import confirming_quotes, last_usable_bids
 from riskengine.loading.watched import Watched
 from riskengine.services.watch.judgement import SECOND, Judgement, groups
 
 HALF_A_CENT = 0.005
-FAR = int(np.iinfo(np.int64).max)
+CONFIRM_BY = ("breach_confirmations", "breach_spacing_seconds", "breach_window_seconds")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Valuation:
-    """`equity` and `pnl` of the New York date, `basis` that the loss limits are shares of. `quote_at` is the time of
-    the quotes behind the loss: every losing position has one that young. `holds`: something is open. `settled`: nothing
-    was booked between the reads of the book and of the cash."""
+    """`start` and `deposits` are those of the New York date, `basis` what its loss limits are shares of. `marks` and
+    `quoted` are by position: USD a share, and whether a quote of now says so. `settled`: nothing was booked between the
+    reads of the book and of the cash, which else is not known."""
 
+    cash: FloatColumn
     equity: FloatColumn
-    pnl: FloatColumn
+    start: FloatColumn
+    deposits: FloatColumn
     basis: FloatColumn
-    quote_at: IntColumn
-    holds: BoolColumn
+    marks: FloatColumn
+    quoted: BoolColumn
     settled: BoolColumn
+
+    @property
+    def pnl(self) -> FloatColumn:
+        """Of the New York date."""
+        return self.pnl_of(self.equity)
+
+    def pnl_of(self, equity: FloatColumn) -> FloatColumn:
+        return breakers.day_pnl(equity, self.start, self.deposits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confirmed:
+    """Equity by confirmed quotes, and where only the positions without a quote of now are taken at confirmed ones.
+    Neither is below the equity at the marks; NaN where nothing was asked."""
+
+    throughout: FloatColumn
+    at_once: FloatColumn
 
 
 def value(
@@ -45,23 +67,30 @@ def value(
 ) -> Valuation:
     """The portfolios at the marks of a judged book. `cash` is read after the book: where it is no longer the one that
     was read before it, something filled in between and the sum of both would be neither before nor after: NaN."""
-    book, n = judgement.book, len(watched)
     before = np.array([each.cash for each in watched], np.float64)
     marks, quoted = _marks(judgement, watched, limits)
-    held = np.bincount(book.place, weights=marks * book.quantity_open * book.multiplier, minlength=n)
     settled = np.abs(cash - before) < HALF_A_CENT
-    equity: FloatColumn = np.where(settled, cash, np.nan) + held
+    booked: FloatColumn = np.where(settled, cash, np.nan)
+    equity: FloatColumn = booked + _held(judgement, marks, len(watched))
     start = np.array([_known(each.equity_start_of_day) for each in watched], np.float64)
     deposits = np.array([_known(each.net_deposits) for each in watched], np.float64)
     account = np.where(zero_dte(watched), np.fmin(in_force.account_size, start), start)
     return Valuation(
+        cash=booked,
         equity=equity,
-        pnl=breakers.day_pnl(equity, start, deposits),
+        start=start,
+        deposits=deposits,
         basis=np.where(np.isnan(start), np.nan, account),
-        quote_at=_quote_at(judgement, marks, quoted, n),
-        holds=np.bincount(book.place, minlength=n) > 0,
+        marks=marks,
+        quoted=quoted,
         settled=settled,
     )
+
+
+def _held(judgement: Judgement, prices: FloatColumn, n: int) -> FloatColumn:
+    """What is open is worth at these prices a share."""
+    book = judgement.book
+    return np.bincount(book.place, prices * book.quantity_open * book.multiplier, n).astype(np.float64, copy=False)
 
 
 def _known(number: float | None) -> float:
@@ -79,24 +108,42 @@ def _marks(
         return marks, judgement.usable
     # Also of a position that is being closed: its loss is not booked yet.
     since = np.where(judgement.unusable_since == NEVER, book.quoted_at, judgement.unusable_since)
-    seen = np.zeros(len(book), np.bool_)
+    # A recorded quote holds until the next one; a live one as long as its feed says so.
+    until = np.where(market.recorded, market.at, book.confirmed_at)
+    gone = np.zeros(len(book), np.bool_)
     for group, revision, _ in groups(book, rows):
-        seen[group] = at_least((market.at[group] - since[group]) / SECOND, limits[revision].stop_blind_seconds)
+        gone[group] = at_least((until[group] - since[group]) / SECOND, limits[revision].stop_blind_seconds)
     in_session = (market.opens_at <= market.at) & (market.at < market.closes_at)
-    seen &= judgement.fresh & in_session & (book.ask > 0.0)
-    last = last_usable_bids(book, rows, watched, limits)
-    bid = np.where(book.bid[rows] > 0.0, np.fmin(book.bid[rows], book.ask[rows]), 0.0)
-    marks[rows] = np.where(seen[rows], np.fmin(last, bid), last)
-    return marks, judgement.usable | seen
+    gone &= judgement.fresh & in_session & (book.ask > 0.0) & ~(book.bid > 0.0)
+    marks[rows] = np.where(gone[rows], 0.0, last_usable_bids(book, rows, watched, limits))
+    return marks, judgement.usable | gone
 
 
-def _quote_at(judgement: Judgement, marks: FloatColumn, quoted: BoolColumn, n: int) -> IntColumn:
-    """The oldest quote among losing positions, so that one bad tick is not counted again on quotes of another one;
-    without a quoted loser the newest quote, NEVER without any."""
-    book = judgement.book
-    losing = quoted & below(marks, book.entry)
-    newest = np.full(n, NEVER, np.int64)
-    np.maximum.at(newest, book.place[quoted], book.confirmed_at[quoted])
-    oldest = np.full(n, FAR, np.int64)
-    np.minimum.at(oldest, book.place[losing], book.confirmed_at[losing])
-    return np.where(oldest == FAR, newest, oldest)
+def confirm(
+    judgement: Judgement,
+    watched: Sequence[Watched],
+    in_force: Limits,
+    limits: Mapping[int, Limits],
+    worth: Valuation,
+    wanted: BoolColumn,
+) -> Confirmed:
+    """What the `wanted` portfolios (n) are worth by confirmed quotes. One statement, none where nothing is wanted.
+
+    A position whose quotes are too few to agree is taken at what was paid for it: nothing speaks for a loss yet.
+    """
+    book, n = judgement.book, len(watched)
+    agreed = worth.marks.copy()
+    # Without a bid for ten seconds: that is confirmed already.
+    rows = np.flatnonzero(wanted[book.place] & ~(worth.quoted & ~judgement.usable))
+    if len(rows):
+        windows = np.broadcast_to(in_force.breach_window_seconds, n).astype(np.float64)
+        quotes = confirming_quotes(book, rows, watched, limits, windows)
+        places = book.place[quotes.rows]
+        numbers: dict[str, Any] = {name: np.broadcast_to(getattr(in_force, name), n)[places] for name in CONFIRM_BY}
+        bids = breakers.confirmed_bids(quotes.bids, quotes.quoted_at, replace(in_force, **numbers))[quotes.which]
+        agreed[rows] = np.fmax(np.where(np.isnan(bids), book.entry[rows], bids), worth.marks[rows])
+    asked = np.where(wanted, worth.cash, np.nan)
+    return Confirmed(
+        throughout=asked + _held(judgement, agreed, n),
+        at_once=asked + _held(judgement, np.where(worth.quoted, worth.marks, agreed), n),
+    )

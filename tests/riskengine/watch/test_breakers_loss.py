@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
 
 from accounts.selectors import holds_in_force
 from positions.models import Order, OrderStatus, Portfolio, PortfolioStateChange, Position, State
@@ -75,93 +74,7 @@ def test_a_loss_that_is_booked_needs_no_confirming_quote(desk: Desk) -> None:
     assert {"loss_l1", "loss_l2"} <= tripped()
 
 
-# ---- Confirmation ----
-
-
-def test_it_needs_three_distinct_quotes_a_second_apart(desk: Desk) -> None:
-    for at in ("10:43:00", "10:43:00.900", "10:43:01"):
-        look(desk, at, "140.0000")
-    assert state("loss_l2") == "clear", "two of them are not a second apart"
-    look(desk, "10:43:02", "140.0000")
-    assert state("loss_l2") == "tripped"
-
-
-def test_looking_at_one_quote_often_confirms_nothing(desk: Desk) -> None:
-    quote(desk, "10:43:00", "140.0000")
-    for second in range(9):
-        desk.check(f"10:43:{second:02}")
-    assert state("loss_l2") == "clear"
-
-
-def test_one_bad_tick_trips_nothing(desk: Desk) -> None:
-    look(desk, "10:43:00", "160.0000")
-    assert Breaker.objects.get(code="loss_l1").streak_count == 1
-    look(desk, "10:43:01", "200.0000")
-    fall(desk, "200.0000", 2)
-    assert tripped() == set()
-    assert Breaker.objects.get(code="loss_l1").streak_count == 0
-
-
-def test_nor_does_one_that_cannot_be_used_however_far_it_lies(desk: Desk) -> None:
-    desk.quote("10:43:00", "0.0100", "400.0000")
-    desk.quote("10:43:01", None, "0.0500")
-    for at in ("10:43:00", "10:43:01", "10:43:02"):
-        desk.check(at)
-    assert tripped() == set()
-
-
-def test_a_bad_tick_is_not_confirmed_by_the_quotes_of_another_position(desk: Desk) -> None:
-    other = market.spxw("3705")
-    desk.hold(1, "100.00", contract=other, initial_stop=Decimal(1), current_stop=Decimal(1))
-    quote(desk, "10:43:00", "138.0000")  # once, and then silence: 6,100 lost, and 100 gained on the other
-    for second in range(6):
-        desk.quote(f"10:43:{second:02}", "101.0000", "101.4000", contract=other)
-        desk.check(f"10:43:{second:02}")
-    assert state("loss_l2") != "tripped"
-    assert Breaker.objects.get(code="loss_l2").streak_count == 1, "it is breached, by one quote"
-
-
-def test_beyond_one_and_a_half_times_the_limit_it_trips_at_once(desk: Desk) -> None:
-    look(desk, "10:43:00", "110.0000")
-    assert state("loss_l2") == "clear", "exactly 1.5 times is not beyond"
-    look(desk, "10:43:01", "200.0000")
-    look(desk, "10:43:02", "109.9999")
-    assert state("loss_l2") == "tripped"
-
-
-def test_the_risk_check_confirms_on_its_second_look() -> None:
-    desk = guarded.guarded()
-    look(desk, "10:43:00", "140.0000", "risk")
-    assert state("loss_l2") == "clear"
-    look(desk, "10:43:30", "140.0000", "risk")
-    assert state("loss_l2") == "tripped"
-
-
-def test_a_confirmation_survives_the_process(desk: Desk) -> None:
-    look(desk, "10:43:00", "140.0000")
-    look(desk, "10:43:01", "140.0000")
-    connection.ensure_connection()
-    assert Breaker.objects.get(code="loss_l2").streak_count == 2
-    look(Desk(desk.bet, desk.day), "10:43:02", "140.0000")  # nothing but the database is left of the first two
-    assert state("loss_l2") == "tripped"
-
-
-def test_a_book_without_any_usable_quote_is_worth_its_last_usable_bid(desk: Desk) -> None:
-    look(desk, "10:43:00", "150.0000")
-    desk.quote("10:43:01", "20.0000", "180.0000")
-    for second in range(1, 9):
-        desk.check(f"10:43:{second:02}")
-    assert tripped() == {"loss_l1"} or tripped() == set()
-    assert state("loss_l2") != "tripped"
-
-
-def test_a_crash_to_no_bid_at_all_is_a_loss_of_everything_after_ten_seconds(desk: Desk) -> None:
-    desk.quote("10:43:00", None, "0.0500")
-    desk.check("10:43:00")
-    assert tripped() == set()
-    desk.check("10:43:10")
-    assert "loss_l3" in tripped()
-    assert desk.sold() == [("stop", 1)], "and the stop fires in the same check"
+# ---- Two reads of one check ----
 
 
 def test_what_filled_between_two_reads_of_a_check_makes_no_loss(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

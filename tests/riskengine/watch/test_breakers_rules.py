@@ -216,11 +216,11 @@ def test_a_withdrawal_is_no_drawdown(desk: Desk) -> None:
 
 def test_one_bad_tick_makes_no_drawdown() -> None:
     desk = guarded.guarded()
-    started(desk, 2, "70588.24")
+    started(desk, 2, "70500.00")
     look(desk, "10:43:00", "199.0000", "risk")
-    look(desk, "10:43:30", "320.0000", "risk")
-    look(desk, "10:44:00", "320.0000", "risk")
-    assert tripped() == set()
+    for at in ("10:43:30", "10:44:00"):
+        look(desk, at, "320.0000", "risk")
+    assert tripped() == set(), "15% of 70,500 is 75 more than is lost by the quotes before it"
 
 
 # ---- Rejected orders, opening intents ----
