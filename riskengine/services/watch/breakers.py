@@ -13,14 +13,13 @@ tripped once, and cleared by the breaker's own rule. Nothing is written here and
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from riskengine.calculators import breakers
 from riskengine.calculators.breakers import MICROSECONDS, SECONDS_PER_MINUTE, Verdict
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, Number, above
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above
 from riskengine.calculators.limits import Limits
 from riskengine.loading.book import microseconds
 from riskengine.loading.breakers import LOSS, NEW, PLACE, ByUnderlying, Memory, UnderlyingKey, day_number
@@ -92,60 +91,57 @@ class Look:
 
 # ---- Losses ----
 
-Losses = Mapping[str, Callable[[FloatColumn], Verdict]]
+Verdicts = Mapping[str, Verdict]
 
 
-def losses(look: Look, facts: Facts | None) -> Losses:
-    """The loss breakers by code, each a verdict of the equity (n,) that it is held against. With `facts` also the fall
-    from the peak of the last sessions: a bad tick moves both."""
-    worth, limits = look.worth, look.limits
-
-    def of_day(equity: FloatColumn, level: int) -> Verdict:
-        return breakers.loss_breakers(worth.pnl_of(equity), worth.basis, limits)[level]
-
-    def of_sessions(equity: FloatColumn, starts: FloatColumn, sessions: int, fraction: Number) -> Verdict:
-        verdict = breakers.drawdown(equity, starts, sessions, fraction)
+def losses(look: Look, facts: Facts | None, equity: FloatColumn) -> Verdicts:
+    """The loss breakers by code, at this equity (n,). With `facts` also the fall from the peak of the last sessions: a
+    bad tick moves both."""
+    limits = look.limits
+    of_day = breakers.loss_breakers(look.worth.pnl_of(equity), look.worth.basis, limits)
+    found = dict(zip(LOSS, of_day, strict=True))
+    if facts is None:
+        return found
+    for code, starts, fraction in (
+        ("drawdown_5", facts.start_of_day_5, limits.drawdown_5_session),
+        ("drawdown_20", facts.start_of_day_20, limits.drawdown_20_session),
+    ):
+        verdict = breakers.drawdown(equity, starts, DRAWDOWNS[code], fraction)
         far = above(verdict.value, limits.breach_immediate_multiple * verdict.limit)
-        return replace(verdict, immediate=verdict.breached & far)
-
-    found: dict[str, Callable[[FloatColumn], Verdict]] = {
-        code: partial(of_day, level=level) for level, code in enumerate(LOSS)
-    }
-    if facts is not None:
-        for code, starts, fraction in (
-            ("drawdown_5", facts.start_of_day_5, limits.drawdown_5_session),
-            ("drawdown_20", facts.start_of_day_20, limits.drawdown_20_session),
-        ):
-            found[code] = partial(of_sessions, starts=starts, sessions=DRAWDOWNS[code], fraction=fraction)
+        found[code] = replace(verdict, immediate=verdict.breached & far)
     return found
 
 
-def unconfirmed(look: Look, of: Losses) -> BoolColumn:
+def unconfirmed(look: Look, at_marks: Verdicts) -> BoolColumn:
     """Portfolios (n,) whose loss is at a limit that has not tripped; also those whose equity at the marks is not known
     while their cash is: what is booked may be enough."""
-    blind = np.isnan(look.worth.equity) & ~np.isnan(look.worth.cash)
     found = np.zeros(len(look.at), np.bool_)
-    for code, verdict in of.items():
-        found |= (verdict(look.worth.equity).breached | blind) & ~look.memory.tripped[:, PLACE[code]]
+    blind = np.isnan(look.worth.equity) & ~np.isnan(look.worth.cash)
+    for code, verdict in at_marks.items():
+        found |= (verdict.breached | blind) & ~look.memory.tripped[:, PLACE[code]]
     return found
 
 
-def judge_losses(look: Look, of: Losses, confirmed: Confirmed) -> Iterator[Change]:
+def judge_losses(look: Look, facts: Facts | None, confirm: Callable[[BoolColumn], Confirmed]) -> Iterator[Change]:
     """A loss trips by what its positions are worth by confirmed quotes, and at once where it is far beyond its limit by
-    quotes of now (A-03)."""
-    for code, at in of.items():
-        tripped, verdict = look.memory.tripped[:, PLACE[code]], at(look.worth.equity)
+    quotes of now (A-03). `confirm` is asked for the portfolios at a limit, once and only if there is one."""
+    at_marks = losses(look, facts, look.worth.equity)
+    wanted = unconfirmed(look, at_marks)
+    confirmed = confirm(wanted) if wanted.any() else None
+    sure = at_marks if confirmed is None else losses(look, facts, confirmed.throughout)
+    at_once = at_marks if confirmed is None else losses(look, facts, confirmed.at_once)
+    for code, verdict in at_marks.items():
+        tripped, alerted = look.memory.tripped[:, PLACE[code]], look.memory.alerted[:, PLACE[code]]
         if code in BY_SESSION:
             yield from _cleared(look, code, look.rolls(code))
-        sure = at(confirmed.throughout)
-        trips = (sure.breached | at(confirmed.at_once).immediate) & ~tripped
-        warns = verdict.alert & ~tripped & ~trips & (look.memory.alerted[:, PLACE[code]] != look.day)
+        trips = wanted & ~tripped & (sure[code].breached | at_once[code].immediate)
+        warns = verdict.alert & ~tripped & ~trips & (alerted != look.day)
         if not (trips | warns).any():
             continue
-        verdict = replace(verdict, value=np.where(np.isnan(verdict.value), sure.value, verdict.value))
+        told = replace(verdict, value=np.where(np.isnan(verdict.value), sure[code].value, verdict.value))
         for row in np.flatnonzero(trips | warns).tolist():
-            kind = TRIPPED if trips[row] else ALERT
-            yield _change(look, code, row, kind, verdict, confirmed_equity=float(confirmed.throughout[row]))
+            equity = np.nan if confirmed is None else float(confirmed.throughout[row])
+            yield _change(look, code, row, TRIPPED if trips[row] else ALERT, told, confirmed_equity=equity)
 
 
 # ---- What is counted, and what is cleared by time ----

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from positions.models import CheckScope
-from riskengine.calculators.columns import IntColumn
+from riskengine.calculators.columns import BoolColumn, IntColumn
 from riskengine.calculators.limits import Limits
 from riskengine.loading.breakers import (
     CODES,
@@ -29,7 +29,7 @@ from riskengine.loading.watched import Watched
 from riskengine.services.watch import acting, breakers
 from riskengine.services.watch.judgement import Judgement
 from riskengine.services.watch.latching import Event, latch
-from riskengine.services.watch.valuation import confirm, value
+from riskengine.services.watch.valuation import Confirmed, confirm, value
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +130,11 @@ def _judge(
     everything = scope == CheckScope.RISK
     look, by_underlying = _look(judgement, watched, limits, places, CODES if everything else LOSS)
     facts = load_facts(watched, look.limits, look.memory) if everything else None
-    losses = breakers.losses(look, facts)
-    wanted = breakers.unconfirmed(look, losses)
-    confirmed = confirm(judgement, watched, look.limits, limits, look.worth, wanted)
-    changes, seen = list(breakers.judge_losses(look, losses, confirmed)), None
+
+    def by_quotes(wanted: BoolColumn) -> Confirmed:
+        return confirm(judgement, watched, look.limits, limits, look.worth, wanted)
+
+    changes, seen = list(breakers.judge_losses(look, facts, by_quotes)), None
     if facts is not None:
         changes += [
             *breakers.judge_vix(look, facts),

@@ -127,7 +127,7 @@ def confirm(
     worth: Valuation,
     wanted: BoolColumn,
 ) -> Confirmed:
-    """What the `wanted` portfolios (n) are worth by confirmed quotes. One statement, none where nothing is wanted.
+    """What the `wanted` portfolios (n) are worth by confirmed quotes. One statement, none where nothing is held.
 
     A position whose quotes are too few to agree is taken at what was paid for it: nothing speaks for a loss yet.
     """
