@@ -31,7 +31,7 @@ from riskengine.services.watch.judgement import Judgement, groups, oldest_usable
 from riskengine.services.watch.valuation import Confirmed, Valuation
 
 ALERT, TRIPPED, CLEARED, COUNTED = "alert", "tripped", "cleared", ""
-BY_SESSION = ("loss_l1", "loss_l2", "stop_outs")
+BY_SESSION = ("loss_l1", "loss_l2")
 DRAWDOWNS = {"drawdown_5": 5, "drawdown_20": 20}
 
 
@@ -112,32 +112,24 @@ def losses(look: Look, facts: Facts | None, equity: FloatColumn) -> Verdicts:
     return found
 
 
-def unconfirmed(look: Look, at_marks: Verdicts) -> BoolColumn:
-    """Portfolios (n,) whose loss is at a limit that has not tripped; also those whose equity at the marks is not known
-    while their cash is: what is booked may be enough."""
-    found = np.zeros(len(look.at), np.bool_)
-    blind = np.isnan(look.worth.equity) & ~np.isnan(look.worth.cash)
-    for code, verdict in at_marks.items():
-        found |= (verdict.breached | blind) & ~look.memory.tripped[:, PLACE[code]]
-    return found
-
-
 def judge_losses(look: Look, facts: Facts | None, confirm: Callable[[BoolColumn], Confirmed]) -> Iterator[Change]:
     """A loss trips by what its positions are worth by confirmed quotes, and at once where it is far beyond its limit by
-    quotes of now (A-03). `confirm` is asked for the portfolios at a limit, once and only if there is one."""
+    quotes of now (A-03). `confirm` is asked for the portfolios at a limit that has not tripped, once; also for those
+    whose equity at the marks is not known while their cash is: what is booked may be enough."""
+    for code in BY_SESSION:
+        yield from _cleared(look, code, look.rolls(code))
     at_marks = losses(look, facts, look.worth.equity)
-    wanted = unconfirmed(look, at_marks)
+    blind = np.isnan(look.worth.equity) & ~np.isnan(look.worth.cash)
+    if not (blind.any() or any(verdict.breached.any() or verdict.alert.any() for verdict in at_marks.values())):
+        return  # the usual case
+    open_to = {code: ~look.memory.tripped[:, PLACE[code]] for code in at_marks}
+    wanted = np.logical_or.reduce([(at_marks[code].breached | blind) & open_to[code] for code in at_marks])
     confirmed = confirm(wanted) if wanted.any() else None
     sure = at_marks if confirmed is None else losses(look, facts, confirmed.throughout)
     at_once = at_marks if confirmed is None else losses(look, facts, confirmed.at_once)
     for code, verdict in at_marks.items():
-        tripped, alerted = look.memory.tripped[:, PLACE[code]], look.memory.alerted[:, PLACE[code]]
-        if code in BY_SESSION:
-            yield from _cleared(look, code, look.rolls(code))
-        trips = wanted & ~tripped & (sure[code].breached | at_once[code].immediate)
-        warns = verdict.alert & ~tripped & ~trips & (alerted != look.day)
-        if not (trips | warns).any():
-            continue
+        trips = wanted & open_to[code] & (sure[code].breached | at_once[code].immediate)
+        warns = verdict.alert & open_to[code] & ~trips & (look.memory.alerted[:, PLACE[code]] != look.day)
         told = replace(verdict, value=np.where(np.isnan(verdict.value), sure[code].value, verdict.value))
         for row in np.flatnonzero(trips | warns).tolist():
             equity = np.nan if confirmed is None else float(confirmed.throughout[row])
