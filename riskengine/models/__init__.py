@@ -12,7 +12,7 @@ from riskengine.models.alert import (
     TargetKind,
 )
 from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
-from riskengine.models.reading import Reading, ReadingState
+from riskengine.models.reading import Reading, ReadingPoint, ReadingState
 from riskengine.models.replay import Replay, ReplayState
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "DeliveryState",
     "Pulse",
     "Reading",
+    "ReadingPoint",
     "ReadingState",
     "Replay",
     "ReplayState",

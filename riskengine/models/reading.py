@@ -1,8 +1,9 @@
 """What the last risk check found each portfolio to be worth and exposed to (P-22)."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
+from accounts.models import RiskProfileRevision
 from accounts.models.constraint import one_of
 from positions.models import Portfolio
 
@@ -55,3 +56,40 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.portfolio} {self.state} {self.judged_at:%H:%M:%S}"
+
+
+class ReadingPoint(models.Model):
+    """What a portfolio's reading was in each five minutes of a session, the first known one of them: how the day went.
+
+    Figures as in `Reading`. `revision` is the one whose limits they stood against; a gap is a time nothing was known.
+    """
+
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="reading_points")
+    slot_at = models.DateTimeField("five minutes from (market time)")
+    market_at = models.DateTimeField("read at (market time)")
+    revision = models.ForeignKey(RiskProfileRevision, on_delete=models.PROTECT, related_name="+")
+    equity = models.DecimalField(max_digits=16, decimal_places=2)
+    day_pnl = models.DecimalField("P&L of the day", max_digits=16, decimal_places=2, null=True, blank=True)
+    drawdown_5 = models.FloatField("drawdown of 5 sessions", null=True, blank=True)
+    drawdown_20 = models.FloatField("drawdown of 20 sessions", null=True, blank=True)
+    exposure = models.DecimalField(max_digits=16, decimal_places=2, null=True, blank=True)
+    effective_exposure = models.DecimalField(max_digits=16, decimal_places=2, null=True, blank=True)
+    delta = models.FloatField("delta (SPY shares)", null=True, blank=True)
+    gamma = models.FloatField("gamma (SPY shares per dollar)", null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="readingpoint_one_a_slot",
+                fields=["portfolio", "slot_at"],
+                violation_error_message="These five minutes have their point already.",
+            ),
+            models.CheckConstraint(
+                name="readingpoint_within_its_slot",
+                condition=Q(market_at__gte=F("slot_at")),
+                violation_error_message="A point is read within its five minutes.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.portfolio} {self.market_at:%Y-%m-%d %H:%M}"

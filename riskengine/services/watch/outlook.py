@@ -19,6 +19,7 @@ from riskengine.loading.candidates import Situation, load_situation
 from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
 from riskengine.models import Breaker, BreakerEvent, BreakerState, Reading
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.watch.limit_use import limit_use
 from riskengine.services.watch.words import short_label
 
 EVENTS_SHOWN = 20
@@ -42,6 +43,7 @@ def outlook(*, portfolio: Portfolio, now: datetime) -> dict[str, Any]:
         "breakers": [_breaker(each) for each in _breakers(portfolio)],
         "events": [_event(each) for each in _events(portfolio)],
         "reading": _reading(Reading.objects.filter(portfolio=portfolio).first()),
+        "limit_use": limit_use(portfolio, at=situation.at, session=situation.session, start=float(start[0])),
     }
 
 

@@ -7,7 +7,7 @@ number that rests on something unknown is unknown. A portfolio that cannot be ju
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection
@@ -16,12 +16,13 @@ from riskengine.calculators import breakers, exposure, greeks
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.loading.exposed import Exposed, load_exposed
 from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
-from riskengine.loading.watched import Watched
+from riskengine.loading.watched import EPOCH, Watched
 from riskengine.services.watch.breakers import DRAWDOWNS
 from riskengine.services.watch.guards import Seen
 from riskengine.services.watch.judgement import Judgement
 from riskengine.services.watch.together import Together, together
 
+SLOT = timedelta(minutes=5)  # how often a point of the day is kept
 NO_EQUITY = "What it is worth is not known: an open position never had a usable quote."
 
 
@@ -159,17 +160,33 @@ _FIGURES = {
 }  # fmt: skip
 
 _NAMES = ", ".join(_FIGURES)
-_VALUES = ", ".join(f"nullif(w.{name}, 'NaN')::{kind}" for name, kind in _FIGURES.items())
+_VALUES = ", ".join(f"nullif(w.{name}, 'NaN')::{kind} AS {name}" for name, kind in _FIGURES.items())
 _ARRAYS = ", ".join(f"%({name})s::float8[]" for name in _FIGURES)
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in _FIGURES)
+_POINT = ("equity", "day_pnl", "drawdown_5", "drawdown_20", "exposure", "effective_exposure", "delta", "gamma")
 _WRITE = f"""
+    WITH w AS MATERIALIZED (
+        SELECT w.id, w.alike, w.revision, w.reason, t.at, t.slot_at, {_VALUES}
+        FROM unnest(%(ids)s::bigint[], %(moment)s::int[], %(alike)s::int[], %(revision)s::bigint[], %(reason)s::text[],
+                    {_ARRAYS}) AS w(id, moment, alike, revision, reason, {_NAMES})
+        LEFT JOIN unnest(%(at)s::timestamptz[], %(slot_at)s::timestamptz[]) WITH ORDINALITY AS t(at, slot_at, moment)
+            ON t.moment = w.moment
+    ), point AS (
+        INSERT INTO riskengine_readingpoint (portfolio_id, slot_at, market_at, revision_id, {", ".join(_POINT)})
+        SELECT w.id, w.slot_at, w.at, w.revision, {", ".join(f"w.{name}" for name in _POINT)}
+        FROM w LEFT JOIN riskengine_reading r ON r.portfolio_id = w.id
+        WHERE w.slot_at IS NOT NULL AND w.reason = ''
+          AND (r.state IS DISTINCT FROM 'known' OR r.market_at NOT BETWEEN w.slot_at AND w.at)  -- the first in them
+        ORDER BY w.id
+        ON CONFLICT (portfolio_id, slot_at) DO UPDATE SET
+            market_at = excluded.market_at, revision_id = excluded.revision_id,
+            {", ".join(f"{name} = excluded.{name}" for name in _POINT)}
+    )
     INSERT INTO riskengine_reading AS r
         (portfolio_id, state, reason, judged_at, market_at, {_NAMES}, pairs)
-    SELECT w.id, CASE w.reason WHEN '' THEN 'known' ELSE 'unknown' END, w.reason, %(now)s, t.at, {_VALUES}, p.pairs
-    FROM unnest(%(ids)s::bigint[], %(moment)s::int[], %(alike)s::int[], %(reason)s::text[], {_ARRAYS})
-        AS w(id, moment, alike, reason, {_NAMES})
-    LEFT JOIN unnest(%(at)s::timestamptz[]) WITH ORDINALITY AS t(at, moment) ON t.moment = w.moment
-    JOIN unnest(%(pairs)s::jsonb[]) WITH ORDINALITY AS p(pairs, alike) ON p.alike = w.alike
+    SELECT w.id, CASE w.reason WHEN '' THEN 'known' ELSE 'unknown' END, w.reason, %(now)s, w.at,
+           {", ".join(f"w.{name}" for name in _FIGURES)}, p.pairs
+    FROM w JOIN unnest(%(pairs)s::jsonb[]) WITH ORDINALITY AS p(pairs, alike) ON p.alike = w.alike
     ORDER BY w.id
     ON CONFLICT (portfolio_id) DO UPDATE SET
         state = excluded.state, reason = excluded.reason, judged_at = excluded.judged_at,
@@ -179,8 +196,8 @@ _WRITE = f"""
 
 
 def keep(readings: Readings | None, watched: Sequence[Watched], errors: Mapping[int, str], *, now: datetime) -> None:
-    """Keep the readings; of each portfolio in `errors` (by id) that it is unknown, and why. One statement. A late check
-    sets none back."""
+    """Keep the readings; of each portfolio in `errors` (by id) that it is unknown, and why. The first known one of each
+    five minutes of a session stays as a point of the day. One statement. A late check sets none back."""
     place = {each.portfolio_id: at for at, each in enumerate(watched)}
     ids, rows, reasons = list(errors), np.zeros(0, np.int64), list(errors.values())
     pairs, alike = ["[]"], [1] * len(errors)
@@ -198,12 +215,28 @@ def keep(readings: Readings | None, watched: Sequence[Watched], errors: Mapping[
             figures[name] = np.concatenate((missing, np.where(blind, np.nan, column[rows])))
     if not ids:
         return
+    mine = [watched[place[pk]] if pk in place else None for pk in ids]
     moments: dict[datetime, int] = {}
-    moment = [moments.setdefault(watched[place[pk]].at, len(moments) + 1) if pk in place else 0 for pk in ids]
-    given = {"now": now, "ids": ids, "moment": moment, "at": list(moments), "reason": reasons, "pairs": pairs}
+    moment = [0 if each is None else moments.setdefault(each.at, len(moments) + 1) for each in mine]
+    by_time = {each.at: each for each in watched}
+    given = {
+        "now": now,
+        "ids": ids,
+        "moment": moment,
+        "at": list(moments),
+        "slot_at": [_slot(by_time[at]) for at in moments],
+        "revision": [0 if each is None else each.revision for each in mine],
+        "reason": reasons,
+        "pairs": pairs,
+    }
     arrays = {name: _array(column) for name, column in figures.items()}
     with connection.cursor() as cursor:
         cursor.execute(_WRITE, given | {"alike": alike} | arrays)
+
+
+def _slot(each: Watched) -> datetime | None:
+    """The five minutes of the session that it is; None while the exchange is closed."""
+    return each.at - (each.at - EPOCH) % SLOT if each.is_open else None
 
 
 def _array(column: FloatColumn) -> str:
