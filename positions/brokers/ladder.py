@@ -1,6 +1,7 @@
 """Prices and sizes of working orders (A-09, A-17, P-20). Pure: Decimal prices in USD a share, tick tables, no database.
 
-    opening, slice, target    from the mid to the far touch in equal steps: a buy ends at the ask, a sale at the bid
+    opening, slice, target,   from the mid to the far touch in equal steps: a buy ends at the ask, a sale at the bid
+    part closed by hand
     urgent                    bid - max(2 ticks, 5% of the bid), at least one tick
 
 A buy is rounded down to the tick and a sale up, so that rounding never pays more than the step allows.

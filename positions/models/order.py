@@ -23,6 +23,7 @@ class OrderIntent(models.TextChoices):
     EMERGENCY = "emergency", "Emergency halt"
     FLATTEN = "flatten", "Flatten"
     MANUAL_CLOSE = "manual_close", "Closed by a person"
+    MANUAL_REDUCE = "manual_reduce", "Part closed by a person"
     ADOPTED_OPEN = "adopted_open", "Bought at the broker, adopted"
     ADOPTED_CLOSE = "adopted_close", "Sold at the broker, adopted"
 

@@ -33,6 +33,7 @@ from positions.services.order_changes import Change, change_orders, limit_lock_w
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 
 WHOLE_CLOSE = {"reason": "whole close"}
+PACES: Mapping[Any, Any] = {OrderIntent.MANUAL_REDUCE: Pace.FAST}  # of exits that step towards the bid
 SLUG_LETTERS = 16  # of a client order id, which has at most 64 and is unique by the decision or position in it anyway
 
 
@@ -179,6 +180,29 @@ def place_exits(intents: Sequence[ExitIntent], *, at: Mapping[int, datetime], no
     return orders
 
 
+@dataclass(frozen=True, slots=True)
+class FreeToSell:
+    """What nothing sells yet of a position: `contracts`, beside those `promised` to live orders. `parts_before` is how
+    many parts a person has ordered sold so far, `closing` whether it is being sold as a whole."""
+
+    contracts: int
+    promised: int
+    closing: bool
+    parts_before: int
+
+
+def free_to_sell(position_id: int) -> FreeToSell:
+    """It holds for as long as the caller has the position locked."""
+    held = exit_rows.held([position_id])
+    _note_live(held, exit_rows.live_intents(list(held)))
+    before = exit_rows.sequences([position_id]).get((position_id, str(OrderIntent.MANUAL_REDUCE)), 0)
+    position = held.get(position_id)
+    if position is None:
+        return FreeToSell(0, 0, False, before)
+    free = 0 if position.whole_close else max(0, position.quantity_open - position.promised)
+    return FreeToSell(free, position.promised, position.whole_close, before)
+
+
 def _note_live(held: Mapping[int, Held], live: Iterable[LiveIntent]) -> None:
     """What live intents of the positions may still sell."""
     for each in live:
@@ -201,6 +225,10 @@ def _planned(intent: ExitIntent, position: Held, free: dict[int, int]) -> tuple[
     if intent.intent == OrderIntent.TARGET and position.target:
         return None
     left = position.quantity_open - position.promised
+    if intent.intent == OrderIntent.MANUAL_REDUCE:  # so many as the person named, or none
+        taken = intent.quantity if intent.quantity <= left else 0
+        position.promised += taken
+        return (taken, []) if taken else None
     slices: list[tuple[int, int, int]] = []
     wanted = [(free.pop(each), each, count) for each, count in intent.slices if count > 0 and each in free]
     for number, slice_id, count in sorted(wanted):
@@ -244,7 +272,7 @@ def _exit_order(
         quantity=quantity,
         limit_price=worst,
         worst_price=worst,
-        pace=Pace.URGENT if urgent else Pace.NORMAL,
+        pace=Pace.URGENT if urgent else PACES.get(intent.intent, Pace.NORMAL),
         next_step_at=at,
         reference_mid=intent.reference_mid,
         quote_at=intent.quote_at,

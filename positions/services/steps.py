@@ -1,7 +1,7 @@
 """What is to be done with each working intent at a moment (A-09, A-17, P-20). Pure: rows in, steps out.
 
-    opening, slice, target    by time alone: step k of the ladder lasts from k to k + 1 durations after the intent was
-                              made, so that neither a slow broker nor a restart stretches it
+    opening, slice, target,   by time alone: step k of the ladder lasts from k to k + 1 durations after the intent was
+    part closed by hand       made, so that neither a slow broker nor a restart stretches it
     urgent                    every 2 s while the session is open and contracts are left; it never gives up
 
 Cancel before replace: an intent with a child at the broker gets no other until that one is known to be gone.

@@ -1,11 +1,12 @@
 """Deciding over the API: sizing, entries, and the records of what was decided, ordered and held;
 the guards, their alerts, and replays."""
 
-from riskengine.api import alerts, entries, guards, records, replays, sizing
+from riskengine.api import alerts, entries, guards, holding, records, replays, sizing
 
 urlpatterns = [
     *sizing.urlpatterns,
     *entries.urlpatterns,
+    *holding.urlpatterns,
     *records.urlpatterns,
     *guards.urlpatterns,
     *alerts.urlpatterns,

@@ -42,6 +42,7 @@ from riskengine.services.decide.entries import (
     confirm_entry,
 )
 from riskengine.services.decide.request import MOST_CONTRACTS, EntryRequest
+from riskengine.services.watch.tightening import NotTightenable
 
 PACES = (("normal", "4 steps of 10 s"), ("fast", "3 steps of 5 s"), ("patient", "5 steps of 20 s"))
 DONE = {201: AuthorisedSerializer, 200: AuthorisedSerializer}
@@ -95,13 +96,17 @@ def domain_errors() -> Iterator[None]:
         raise Unprocessable("NOT_CLOSABLE", str(problem)) from problem
     except NotCancellable as problem:
         raise Unprocessable("NOT_CANCELLABLE", str(problem)) from problem
+    except NotTightenable as problem:
+        raise Unprocessable(problem.code, str(problem)) from problem
 
 
 def _answer(made: Authorised) -> Response:
     return Response(AuthorisedSerializer(made.decision).data, status=201 if made.created else 200)
 
 
-class _Act(APIView):
+class Act(APIView):
+    """What a person or program does: a POST with a strict body, by a token that may trade."""
+
     token_scope = Scope.TRADE
     parser_classes = [ShallowJSONParser]
 
@@ -145,7 +150,7 @@ class _Act(APIView):
         error_example("The key of another entry", 422, "IDEMPOTENCY_CONFLICT", examples.KEY_CONFLICT),
     ],
 )
-class Entries(_Act):
+class Entries(Act):
     """Ask for an entry: judged, stored, and placed where every gate and limit lets it pass.
 
     The answer is the decision, 201 when this request made it and 200 when it repeats one under the same key. A refused
@@ -187,7 +192,7 @@ class Entries(_Act):
         CONFLICT,
     ],
 )
-class Confirmation(_Act):
+class Confirmation(Act):
     """Let an approved entry through that was proposed or waits for a person, at the size and worst price approved.
 
     Gates and limits are judged again: the answer is a decision of its own, with its order, or refused (DECISION_EXPIRED
@@ -215,7 +220,7 @@ class Confirmation(_Act):
         CONFLICT,
     ],
 )
-class Cancellation(_Act):
+class Cancellation(Act):
     """Ask the cancel of an opening order: what is filled stays. Exits cannot be cancelled. A repeat changes nothing."""
 
     @extend_schema(operation_id="order_cancel", parameters=[KEY_PARAMETER])
@@ -237,7 +242,7 @@ class Cancellation(_Act):
         CONFLICT,
     ],
 )
-class Closing(_Act):
+class Closing(Act):
     """Sell all that is open of a position now, as a marketable limit re-priced until it is sold.
 
     Its other live orders are cancelled first. 201 with the order, 200 with the one that closes it already.

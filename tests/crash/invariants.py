@@ -70,17 +70,17 @@ RULES: Mapping[str, str] = {
         SELECT position_id, stop, before FROM (
             SELECT e.position_id, (e.after->>'stop')::numeric AS stop, (e.before->>'stop')::numeric AS started,
                    lag((e.after->>'stop')::numeric) OVER (PARTITION BY e.position_id ORDER BY e.id) AS before
-            FROM positions_positionevent e WHERE e.kind = 'stop_raised') w
+            FROM positions_positionevent e WHERE e.kind IN ('stop_raised', 'stop_tightened')) w
         WHERE stop < before OR stop < started OR started < before
         UNION ALL
         SELECT p.id, p.current_stop, max((e.after->>'stop')::numeric) FROM positions_position p
-        JOIN positions_positionevent e ON e.position_id = p.id AND e.kind = 'stop_raised'
+        JOIN positions_positionevent e ON e.position_id = p.id AND e.kind IN ('stop_raised', 'stop_tightened')
         GROUP BY p.id HAVING p.current_stop < max((e.after->>'stop')::numeric)""",
     "the high-water mark only rises": """
         SELECT position_id, high_water, before FROM (
             SELECT e.position_id, (e.after->>'high_water')::numeric AS high_water,
                    lag((e.after->>'high_water')::numeric) OVER (PARTITION BY e.position_id ORDER BY e.id) AS before
-            FROM positions_positionevent e WHERE e.kind = 'stop_raised') w
+            FROM positions_positionevent e WHERE e.kind IN ('stop_raised', 'stop_tightened')) w
         WHERE high_water < before""",
     "a breaker is tripped exactly when its last change says so": """
         SELECT b.portfolio_id, b.code, b.state, e.kind FROM riskengine_breaker b

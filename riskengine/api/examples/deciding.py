@@ -155,6 +155,17 @@ ORDER_CLOSING: dict[str, Any] = ORDER_PLANNED | {
     "position": 7,
     "quantity": 2,
 }
+ORDER_CLOSING_PART: dict[str, Any] = ORDER_CLOSING | {
+    "client_order_id": "smart-0dte.210104.x7.manual_reduce.1",
+    "intent": "manual_reduce",
+    "limit_price": "45.8000",
+    "worst_price": "45.8000",
+    "pace": "fast",
+    "quantity": 1,
+}
+NOT_SO_MANY = "2 of 2 open contracts cannot be sold: 1 in working orders, 1 free. Choose a whole number from 1 to 1."
+NOT_TIGHTER = "The stop stands at 35.50, and is never widened: 30.00 is not above it. Choose more."
+SELLS_AT_ONCE = "The bid is 46.20: a stop at 46.20 would sell at once. Choose less than 46.20, or close the position."
 POSITION: dict[str, Any] = {
     "id": 7,
     "contract": "SPXW  210104C03700000",
@@ -197,6 +208,7 @@ POSITION: dict[str, Any] = {
         },
     ],
 }
+POSITION_TIGHTENED: dict[str, Any] = POSITION | {"current_stop": "42.0000", "version": 5}
 FILL: dict[str, Any] = {
     "id": 51,
     "execution_id": "paper-88",

@@ -246,6 +246,8 @@ def _working(bet: dict[str, Any], orders: list[Order]) -> tuple[str, str] | None
         return f"{names} selling: {order.filled_quantity} of {order.quantity}", "order"
     if order := by_intent.get(OrderIntent.TARGET):
         return f"Target selling the runner: {order.filled_quantity} of {order.quantity}", "order"
+    if order := by_intent.get(OrderIntent.MANUAL_REDUCE):
+        return f"Part closed by a person: {order.filled_quantity} of {order.quantity} sold", "order"
     return None
 
 

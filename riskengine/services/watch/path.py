@@ -14,6 +14,7 @@ from positions.market.clock import market_now
 from positions.models import Fill, Portfolio, Position
 from riskengine.loading.desk import load_books
 from riskengine.services.watch import bets
+from riskengine.services.watch.tightening import STOP_TIGHTENED
 
 BEFORE = timedelta(minutes=10)
 POINTS = 1_500  # more than a screen has pixels
@@ -68,7 +69,7 @@ def _ascending(points: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _stops(position: Position, end: datetime) -> list[tuple[int, float | None, float | None]]:
     """Stop and high-water mark after each change, from the entry to the end."""
-    events = position.events.filter(kind="stop_raised").order_by("happened_at", "id")
+    events = position.events.filter(kind__in=("stop_raised", STOP_TIGHTENED)).order_by("happened_at", "id")
     changes = list(events.values_list("happened_at", "before", "after"))
     first = changes[0][1] if changes else {"stop": position.current_stop, "high_water": position.high_water}
     steps = {_seconds(position.entry_at): first}

@@ -10,7 +10,7 @@ from riskengine.calculators import wording
 from riskengine.services.decide.inputs import ny
 
 INTENTS = dict(OrderIntent.choices)
-CAUSES = {"settled": "settlement", "expired": "expiration", "manual_close": "a person"}
+CAUSES = {"settled": "settlement", "expired": "expiration", "manual_close": "a person", "manual_reduce": "a person"}
 
 
 def tell(row: Happening) -> dict[str, Any]:
@@ -105,6 +105,11 @@ def _stop_raised(before: Mapping[str, Any], after: Mapping[str, Any], __: Any) -
     return f"Stop raised{from_} to {_price(new)}", "gain"
 
 
+def _stop_tightened(before: Mapping[str, Any], after: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, str]:
+    because = f": {detail['reason']}" if detail.get("reason") else ""
+    return f"Stop tightened by hand from {_price(before.get('stop'))} to {_price(after.get('stop'))}{because}", ""
+
+
 def _closed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     cause, realised = str(after.get("cause", "")), _number(after.get("realised"))
     tone = "" if not realised else "gain" if realised > 0 else "loss"
@@ -155,6 +160,7 @@ _POSITION = {
     "slice_pending": _slice_pending,
     "slice_filled": _slice_filled,
     "stop_raised": _stop_raised,
+    "stop_tightened": _stop_tightened,
     "closed": _closed,
     "slice_deferred": _slice_deferred,
     "exit_error": _exit_error,
