@@ -38,6 +38,8 @@ RISK_MANAGER_PERMISSIONS = (
     ("positions", "position", ("view", "protect")),
     ("positions", "brokerdifference", ("view",)),
     ("positions", "positionevent", ("view",)),
+    ("positions", "positionnote", ("view", "add")),
+    ("positions", "positiontag", ("view", "add")),
     ("positions", "exitslice", ("view",)),
     ("positions", "partialprofittaking", ("view",)),
     ("positions", "instrument", ("view", "add", "change")),

@@ -122,13 +122,23 @@ class PositionEventInline(ReadOnlyInline):
     ordering = ["id"]
 
 
+class PositionNoteInline(ReadOnlyInline):
+    model = models.PositionNote
+    ordering = ["id"]
+
+
+class PositionTagInline(ReadOnlyInline):
+    model = models.PositionTag
+    ordering = ["word"]
+
+
 @admin.register(models.Position)
 class PositionAdmin(ReadOnlyAdmin):
     list_display = [
         "entry_at", "portfolio", "contract", "quantity_open", "quantity_opened", "entry_price", "current_stop",
         "realised_pnl", "status_label",
     ]  # fmt: skip
-    list_filter = ["portfolio", "status", "origin", "regime"]
+    list_filter = ["portfolio", "status", "origin", "regime", "tags__word"]
     search_fields = ["contract__occ_symbol"]
     date_hierarchy = "entry_at"
     ordering = ["-entry_at", "-id"]
@@ -163,7 +173,10 @@ class PositionAdmin(ReadOnlyAdmin):
             },
         ),
     ]  # fmt: skip
-    inlines = [ExitSliceInline, FillInline, PartialProfitTakingInline, PositionEventInline]
+    inlines = [
+        ExitSliceInline, FillInline, PartialProfitTakingInline, PositionEventInline, PositionNoteInline,
+        PositionTagInline,
+    ]  # fmt: skip
 
     @display(description="entry price", ordering="average_entry_price")
     def entry_price(self, position: models.Position) -> str:
@@ -178,6 +191,14 @@ class PositionAdmin(ReadOnlyAdmin):
 class PositionEventAdmin(ReadOnlyAdmin):
     list_display = ["happened_at", "position", "kind", "actor_name"]
     list_filter = ["kind"]
+    ordering = ["-id"]
+    list_select_related = ["position__contract"]
+
+
+@admin.register(models.PositionNote)
+class PositionNoteAdmin(ReadOnlyAdmin):
+    list_display = ["written_at", "position", "text", "author_name"]
+    search_fields = ["text", "author_name"]
     ordering = ["-id"]
     list_select_related = ["position__contract"]
 

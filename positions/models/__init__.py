@@ -27,6 +27,7 @@ from positions.models.instrument import (
     Settlement,
     TickClass,
 )
+from positions.models.journal import PositionNote, PositionTag
 from positions.models.order import (
     BUYING,
     LIVE,
@@ -120,7 +121,9 @@ __all__ = [
     "PortfolioStateChange",
     "Position",
     "PositionEvent",
+    "PositionNote",
     "PositionStatus",
+    "PositionTag",
     "ReadingKind",
     "Regime",
     "Right",
