@@ -253,7 +253,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"SystemEnum": "accounts.models.System"},
+    "ENUM_NAME_OVERRIDES": {
+        "SystemEnum": "accounts.models.System",
+        "PositionStatusEnum": "positions.models.PositionStatus",
+    },
 }
 
 UNFOLD = {

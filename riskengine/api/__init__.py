@@ -1,12 +1,13 @@
 """Deciding over the API: sizing, entries, and the records of what was decided, ordered and held;
 the guards, their alerts, and replays."""
 
-from riskengine.api import alerts, entries, guards, holding, records, replays, sizing
+from riskengine.api import alerts, entries, guards, holding, journal, records, replays, sizing
 
 urlpatterns = [
     *sizing.urlpatterns,
     *entries.urlpatterns,
     *holding.urlpatterns,
+    *journal.urlpatterns,
     *records.urlpatterns,
     *guards.urlpatterns,
     *alerts.urlpatterns,

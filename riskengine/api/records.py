@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from betsizing.errors import ErrorsSerializer
 from positions.access import portfolio_or_404
-from positions.models import Decision, ExitSlice, Fill, Order, Portfolio, Position
+from positions.models import Decision, ExitSlice, Fill, Order, Portfolio, Position, PositionNote
 from positions.selectors import decisions
 from riskengine.api.examples import deciding as examples
 from riskengine.services.decide.entries import awaits_confirmation, opening_of
@@ -164,10 +164,11 @@ class SliceSerializer(serializers.ModelSerializer):
 class PositionSerializer(serializers.ModelSerializer):
     contract = serializers.CharField(source="contract.occ_symbol", read_only=True, help_text="OCC symbol.")
     slices = SliceSerializer(many=True, read_only=True, help_text="Planned partial exits, the nearest first.")
+    tags = serializers.SerializerMethodField(help_text="Words it is found by.")
 
     class Meta:
         model = Position
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "contract",
             "decision",
@@ -189,8 +190,31 @@ class PositionSerializer(serializers.ModelSerializer):
             "close_cause",
             "version",
             "slices",
+            "tags",
         )
         read_only_fields = fields
+
+    def get_tags(self, position: Position) -> list[str]:
+        return sorted(each.word for each in position.tags.all())
+
+
+class NoteSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = PositionNote
+        fields = ("id", "text", "author_name", "written_at")
+        read_only_fields = fields
+
+
+class PositionDetailSerializer(PositionSerializer):
+    notes = serializers.SerializerMethodField(help_text="What people wrote about it, the latest first.")
+
+    class Meta(PositionSerializer.Meta):
+        fields = (*PositionSerializer.Meta.fields, "notes")
+        read_only_fields = fields
+
+    @extend_schema_field(NoteSerializer(many=True))
+    def get_notes(self, position: Position) -> Any:
+        return NoteSerializer(position.notes.order_by("-id"), many=True).data
 
 
 class FillSerializer(serializers.ModelSerializer):
@@ -271,20 +295,30 @@ class Orders(_OfPortfolio):
         return Order.objects.filter(portfolio=portfolio, parent__isnull=True).select_related("contract")
 
 
+class PositionFilter(filters.FilterSet):
+    tag = filters.CharFilter("tags__word", label="A tag that it has.")
+
+    class Meta:
+        model = Position
+        fields = ("status",)
+
+
 @extend_schema(
     responses={200: PositionSerializer(many=True), **NOT_THERE},
     examples=[shown("One third sold", examples.POSITION)],
 )
 class Positions(_OfPortfolio):
-    """Positions with their slices, the latest first. `status=open` for those with contracts left."""
+    """Positions with their slices and tags, the latest first. `status=open` for those with contracts left, `tag=` for
+    those with that tag."""
 
     serializer_class = PositionSerializer
     queryset = Position.objects.none()
-    filterset_fields = ("status",)
+    filterset_class = PositionFilter
 
     def rows(self, portfolio: Portfolio) -> QuerySet[Position]:
         slices = Prefetch("slices", ExitSlice.objects.order_by("number"))
-        return Position.objects.filter(portfolio=portfolio).select_related("contract").prefetch_related(slices)
+        found = Position.objects.filter(portfolio=portfolio).select_related("contract")
+        return found.prefetch_related(slices, "tags")
 
 
 class FillFilter(filters.FilterSet):
@@ -326,17 +360,18 @@ class DecisionDetail(generics.GenericAPIView):
 
 
 class PositionDetail(generics.GenericAPIView):
-    """One position with its slices."""
+    """One position with its slices, tags and notes."""
 
-    serializer_class = PositionSerializer
+    serializer_class = PositionDetailSerializer
 
     @extend_schema(
         operation_id="position_retrieve",
-        responses={200: PositionSerializer, **NOT_THERE},
-        examples=[shown("One third sold", examples.POSITION)],
+        responses={200: PositionDetailSerializer, **NOT_THERE},
+        examples=[shown("One third sold", examples.POSITION_DETAIL)],
     )
     def get(self, request: Request, slug: str, position_id: int) -> Response:
-        return Response(PositionSerializer(position_or_404(portfolio_or_404(request.user, slug), position_id)).data)
+        position = position_or_404(portfolio_or_404(request.user, slug), position_id)
+        return Response(PositionDetailSerializer(position).data)
 
 
 def decision_or_404(portfolio: Portfolio, decision_id: int) -> Decision:

@@ -29,6 +29,7 @@ from tests.riskengine.market import Bet
 pytestmark = pytest.mark.django_db
 
 OWN, STAFF, LIST, FEED = "its owner and staff", "staff who may", "everybody, each their own", "who may push"
+WRITE = "its owner and staff who may"
 P = "/api/v1/portfolios/{slug}"
 # operation -> (the scope a token needs, who is let in)
 MATRIX: dict[str, tuple[Scope, str]] = {
@@ -56,6 +57,8 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/positions/{{position_id}}/close/": (Scope.TRADE, OWN),
     f"post {P}/positions/{{position_id}}/close-part/": (Scope.TRADE, OWN),
     f"post {P}/positions/{{position_id}}/tighten-stop/": (Scope.TRADE, OWN),
+    f"post {P}/positions/{{position_id}}/notes/": (Scope.TRADE, WRITE),
+    f"put {P}/positions/{{position_id}}/tags/": (Scope.TRADE, WRITE),
     f"post {P}/reactivate/": (Scope.RISK, STAFF),
     f"post {P}/sizing/preview/": (Scope.READ, OWN),
     "post /api/v1/quotes/": (Scope.FEED, FEED),
@@ -70,6 +73,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "preview/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
     "clear/": {"reason": "Looked at."},
     "close-part/": {"contracts": 1},
+    "notes/": {"text": "Looked at."},
+    "tags/": {"tags": ["drill"]},
     "tighten-stop/": {"stop": "30.00", "reason": "Enough."},
     "kill/": {"reason": "A drill."},
     "reactivate/": {"reason": "Looked at."},
@@ -93,7 +98,8 @@ class World:
         if method == "get":
             return client.get(address, headers=headers).status_code
         body = next((body for end, body in BODIES.items() if path.endswith(end)), {})
-        return client.post(address, json.dumps(body), content_type="application/json", headers=headers).status_code
+        send = client.put if method == "put" else client.post
+        return send(address, json.dumps(body), content_type="application/json", headers=headers).status_code
 
 
 @pytest.fixture
@@ -172,7 +178,7 @@ def test_nobody_is_let_in_without_a_name(world: World, operation: str) -> None:
 def test_what_is_a_stranger_s_does_not_exist(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("stranger")))
     _, who = MATRIX[operation]
-    assert status in {OWN: [404], STAFF: [404], LIST: [200, 202], FEED: [403]}[who]
+    assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403]}[who]
 
 
 @pytest.mark.parametrize("operation", MATRIX)
@@ -199,7 +205,7 @@ def test_a_risk_manager_may_all_of_everybody_s(world: World, operation: str) -> 
 def test_staff_without_a_permission_see_all_and_neither_stop_nor_clear(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("clerk", is_staff=True)))
     _, who = MATRIX[operation]
-    assert is_kept_out(status) == (who in (STAFF, FEED) or operation.endswith("kill/")), status
+    assert is_kept_out(status) == (who in (STAFF, FEED, WRITE) or operation.endswith("kill/")), status
 
 
 @pytest.mark.parametrize("operation", MATRIX)
@@ -227,7 +233,7 @@ def test_a_token_gives_no_more_than_its_user_has(world: World, operation: str) -
     _, theirs = bearer(factories.user("stranger"), *Scope)
     _, who = MATRIX[operation]
     status = world.send(operation, Client(), Authorization=theirs)
-    assert status in {OWN: [404], STAFF: [404], LIST: [200, 202], FEED: [403]}[who]
+    assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403]}[who]
 
 
 def test_an_account_that_was_closed_is_let_in_nowhere(world: World) -> None:

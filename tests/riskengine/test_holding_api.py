@@ -1,5 +1,6 @@
-"""A part sold and a stop tightened over the API: each once under its key, and no stranger's."""
+"""What is done to a position and written about it over the API: once under its key, and no stranger's."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -123,3 +124,69 @@ def test_to_a_stranger_none_of_it_exists(bet: Bet, position: Position) -> None:
     assert part(stranger, position, {"contracts": 1}).status_code == 404
     assert tighten(stranger, position).status_code == 404
     assert not Order.objects.exists()
+
+
+# ---- The journal ----
+
+
+def write(client: Client, position: Position, text: Any, **headers: str) -> Any:
+    return post(client, f"{POSITIONS}{position.pk}/notes/", {"text": text}, **headers)
+
+
+def put_tags(client: Client, position: Position, tags: Any) -> Any:
+    return client.put(f"{POSITIONS}{position.pk}/tags/", json.dumps({"tags": tags}), content_type="application/json")
+
+
+def test_notes_and_tags_are_read_with_the_position(owner: Client, position: Position) -> None:
+    first, second = (write(owner, position, text) for text in ("Bought the dip.", "It dipped further."))
+    assert (first.status_code, first.json()["author_name"]) == (201, "owner")
+    assert put_tags(owner, position, ["gap", "FOMC-day"]).json() == {"tags": ["fomc-day", "gap"]}
+    said = owner.get(f"{POSITIONS}{position.pk}/").json()
+    assert said["notes"] == [second.json(), first.json()]
+    assert said["tags"] == ["fomc-day", "gap"]
+
+
+def test_a_note_under_its_key_is_written_once(owner: Client, position: Position) -> None:
+    key = {"Idempotency-Key": "note-1"}
+    assert write(owner, position, "Once.", **key).json() == write(owner, position, "Once.", **key).json()
+    assert position.notes.count() == 1
+
+
+def test_positions_are_listed_by_tag(bet: Bet, owner: Client, position: Position) -> None:
+    other = bet.hold(bet.contract, 1, "44.40")
+    put_tags(owner, position, ["gap", "late"])
+    put_tags(owner, other, ["late"])
+
+    def listed(tag: str) -> set[int]:
+        return {each["id"] for each in owner.get(POSITIONS, {"tag": tag}).json()["results"]}
+
+    assert listed("gap") == {position.pk}
+    assert listed("late") == {position.pk, other.pk}
+    assert listed("ga") == set()
+
+
+def test_tags_put_take_the_place_of_those_before(owner: Client, position: Position) -> None:
+    put_tags(owner, position, ["gap", "late"])
+    put_tags(owner, position, ["late"])
+    assert put_tags(owner, position, ["late"]).json() == {"tags": ["late"]}
+    assert put_tags(owner, position, []).json() == {"tags": []}
+
+
+@pytest.mark.parametrize("tags", [["two words"], [""], ["x" * 25], ["a"] * 11, "gap", None, [1.5]])
+def test_what_is_no_tag_changes_nothing(owner: Client, position: Position, tags: Any) -> None:
+    put_tags(owner, position, ["late"])
+    assert put_tags(owner, position, tags).status_code == 400
+    assert [each.word for each in position.tags.all()] == ["late"]
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 2_001, None])
+def test_an_empty_or_endless_note_is_refused(owner: Client, position: Position, text: Any) -> None:
+    assert write(owner, position, text).status_code == 400
+    assert not position.notes.exists()
+
+
+def test_staff_without_the_permission_write_nothing_and_a_stranger_finds_nothing(position: Position) -> None:
+    factories.user("clerk", is_staff=True)
+    for who, status in (("clerk", 403), ("stranger", 404)):
+        assert write(signed_in(who), position, "Mine.").status_code == status
+        assert put_tags(signed_in(who), position, ["mine"]).status_code == status

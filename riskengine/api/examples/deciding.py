@@ -207,7 +207,15 @@ POSITION: dict[str, Any] = {
             "changed_at": "2021-01-04T15:42:18Z",
         },
     ],
+    "tags": ["0930-open", "fomc-day"],
 }
+NOTE: dict[str, Any] = {
+    "id": 4,
+    "text": "Sold a third at 46.70 before the auction; the rest runs to 15:45.",
+    "author_name": "ada",
+    "written_at": "2021-01-04T16:12:40Z",
+}
+POSITION_DETAIL: dict[str, Any] = POSITION | {"notes": [NOTE]}
 POSITION_TIGHTENED: dict[str, Any] = POSITION | {"current_stop": "42.0000", "version": 5}
 FILL: dict[str, Any] = {
     "id": 51,
