@@ -99,7 +99,6 @@ function offerFewer() {
 function wire() {
   offerFewer();
   answer.addEventListener("shown", offerFewer);
-  document.documentElement.classList.add("is-live");
   slider.disabled = false;
   if (confidence.value) slider.value = confidence.value;
 
