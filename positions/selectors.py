@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Prefetch, QuerySet, Sum
 
 from accounts.models import RiskProfile, User
 from positions.models import (
@@ -15,6 +15,8 @@ from positions.models import (
     Portfolio,
     PortfolioStateChange,
     Position,
+    PositionNote,
+    PositionTag,
 )
 
 
@@ -56,6 +58,29 @@ def position_for(user: User, position_id: int) -> Position:
     return Position.objects.select_related("portfolio", "contract", "revision").get(
         pk=position_id, portfolio__in=Portfolio.objects.visible_to(user)
     )
+
+
+def notes_of(position: Position) -> QuerySet[PositionNote]:
+    """What people wrote about it, the latest first."""
+    return position.notes.order_by("-id")
+
+
+def tags_of(position: Position) -> list[str]:
+    """The words it is found by, in order."""
+    return list(position.tags.order_by("word").values_list("word", flat=True))
+
+
+def tags_for(user: User) -> list[str]:
+    """Every tag on a position that the person may see, in order."""
+    seen = PositionTag.objects.filter(position__portfolio__in=Portfolio.objects.visible_to(user))
+    return list(seen.order_by("word").values_list("word", flat=True).distinct())
+
+
+def positions_for(user: User) -> QuerySet[Position]:
+    """Every position the person may see, the latest first, with its contract and tags."""
+    found = Position.objects.filter(portfolio__in=Portfolio.objects.visible_to(user))
+    tags = Prefetch("tags", PositionTag.objects.order_by("word"))
+    return found.select_related("portfolio", "contract").prefetch_related(tags).order_by("-id")
 
 
 def live_orders(portfolio: Portfolio) -> QuerySet[Order]:

@@ -106,6 +106,45 @@ class ReasonForm(forms.Form):
     )
 
 
+class PartForm(forms.Form):
+    """How many contracts of a position; `parts` is how many parts had been ordered when the page was drawn."""
+
+    contracts = forms.IntegerField(
+        min_value=1,
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value"), "Say how many contracts: a whole number of at least 1."
+        ),
+    )
+    parts = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, *given: Any, most: int | None = None, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.most = most
+        if most is not None:
+            self.fields["contracts"].widget.attrs |= {"min": 1, "max": most, "autofocus": True}
+
+    def clean_contracts(self) -> int:
+        contracts = self.cleaned_data["contracts"]
+        if self.most is not None and contracts > self.most:
+            raise forms.ValidationError(f"So many are not free to be sold: choose a number from 1 to {self.most:,}.")
+        return contracts
+
+
+class TightenForm(ReasonForm):
+    """A higher stop, and why."""
+
+    stop = forms.DecimalField(
+        min_value=Decimal("0.0001"),
+        max_digits=12,
+        decimal_places=4,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_digits", "max_decimal_places", "max_whole_digits"),
+            "Give the stop as a price above 0 with at most four decimals, USD a share.",
+        ),
+    )
+
+
 class KillForm(ReasonForm):
     """What is stopped, how, and why. `confirm` must be typed: the name of the one portfolio, or ALL for several."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskengine.views import acts, alerts, desk, guards, profiles, records, risk, ticket
+from riskengine.views import acts, alerts, desk, guards, holding, profiles, records, risk, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
@@ -16,11 +16,16 @@ urlpatterns = [
     path("decisions/<int:decision_id>/confirm/", acts.confirm, name="confirm"),
     path("profiles/", profiles.index, name="profiles"),
     path("profiles/<slug:slug>/", profiles.page, name="profile"),
+    path("positions/", records.positions, name="positions"),
     path("orders/", records.orders, name="orders"),
     path("orders/<int:order_id>/cancel/", acts.cancel, name="cancel"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/", records.position, name="position"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/path/", records.position_path, name="position-path"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/close/", acts.close, name="close"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/close-part/", holding.part, name="close-part"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/tighten/", holding.tighten, name="tighten"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/note/", holding.note, name="note"),
+    path("portfolios/<slug:slug>/positions/<int:position_id>/tags/", holding.tags, name="tags"),
     path("portfolios/<slug:slug>/go-on/", guards.go_on, name="go-on"),
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),

@@ -13,9 +13,19 @@ from django.views.decorators.http import require_safe
 from accounts.models import RiskProfileRevision
 from positions.access import portfolio_or_404
 from positions.models import Decision, Order, Portfolio, Position
-from positions.selectors import decision_for, portfolios_for, position_for
+from positions.models.journal import LONGEST_NOTE, LONGEST_TAG
+from positions.selectors import (
+    decision_for,
+    notes_of,
+    portfolios_for,
+    position_for,
+    positions_for,
+    tags_for,
+    tags_of,
+)
+from positions.services.journal import may_write
 from riskengine.services.decide.what_if import NotRecorded, what_if
-from riskengine.services.watch.life import decision_of, decision_row, life_of, orders_of
+from riskengine.services.watch.life import decision_of, decision_row, life_of, orders_of, position_row
 from riskengine.services.watch.path import path_of
 from riskengine.views.header import header
 
@@ -29,8 +39,16 @@ def position(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
     """The whole life of a position."""
     now = timezone.now()
     portfolio = portfolio_or_404(request.user, slug)
-    life = life_of(position_or_404(request, portfolio, position_id), portfolio, now=now)
-    return render(request, "riskengine/position.html", header(request.user, now, portfolio) | {"life": life})
+    found = position_or_404(request, portfolio, position_id)
+    context = {
+        "life": life_of(found, portfolio, now=now),
+        "notes": notes_of(found),
+        "tags": tags_of(found),
+        "writes": may_write(found, request.user),
+        "longest_note": LONGEST_NOTE,
+        "longest_tag": LONGEST_TAG,
+    }
+    return render(request, "riskengine/position.html", header(request.user, now, portfolio) | context)
 
 
 def position_or_404(request: HttpRequest, portfolio: Portfolio, position_id: int) -> Position:
@@ -113,6 +131,28 @@ def decisions(request: HttpRequest) -> HttpResponse:
         "verdicts": [APPROVED, *refused.distinct()],
     }
     return render(request, "riskengine/decisions.html", _listed(request) | context)
+
+
+@never_cache
+@login_required
+@require_safe
+def positions(request: HttpRequest) -> HttpResponse:
+    """Every position the person may see, the latest first; of one portfolio, or with one tag."""
+    rows = positions_for(request.user)
+    chosen, tag = request.GET.get("portfolio", ""), request.GET.get("tag", "")
+    if chosen:
+        rows = rows.filter(portfolio__slug=chosen)
+    if tag:
+        rows = rows.filter(tags__word=tag)
+    page = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "rows": [position_row(each) for each in page],
+        "chosen": chosen,
+        "tag": tag,
+        "tags": tags_for(request.user),
+    }
+    return render(request, "riskengine/positions.html", _listed(request) | context)
 
 
 @never_cache

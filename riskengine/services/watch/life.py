@@ -154,6 +154,26 @@ def decision_of(decision: Decision, *, now: datetime) -> dict[str, Any]:
     }
 
 
+def position_row(position: Position) -> dict[str, Any]:
+    """A position as a line of a list."""
+    return {
+        "id": position.pk,
+        "slug": position.portfolio.slug,
+        "portfolio": position.portfolio.name,
+        "label": contract_label(position.contract),
+        "at": ny(position.entry_at),
+        "opened": position.quantity_opened,
+        "open": position.quantity_open,
+        "entry": float(position.average_entry_price),
+        "stop": None if position.current_stop is None else float(position.current_stop),
+        "realised": float(position.realised_pnl),
+        "closed_at": ny(position.closed_at),
+        "close_cause": INTENTS.get(position.close_cause, position.close_cause),
+        "status": position.get_status_display(),
+        "tags": [each.word for each in position.tags.all()],
+    }
+
+
 def decision_row(decision: Decision) -> dict[str, Any]:
     """A decision as a line of a list."""
     return {

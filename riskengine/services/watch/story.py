@@ -110,6 +110,10 @@ def _stop_tightened(before: Mapping[str, Any], after: Mapping[str, Any], detail:
     return f"Stop tightened by hand from {_price(before.get('stop'))} to {_price(after.get('stop'))}{because}", ""
 
 
+def _tagged(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Tags: {', '.join(after.get('tags') or []) or 'none'}", ""
+
+
 def _closed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     cause, realised = str(after.get("cause", "")), _number(after.get("realised"))
     tone = "" if not realised else "gain" if realised > 0 else "loss"
@@ -161,6 +165,7 @@ _POSITION = {
     "slice_filled": _slice_filled,
     "stop_raised": _stop_raised,
     "stop_tightened": _stop_tightened,
+    "tagged": _tagged,
     "closed": _closed,
     "slice_deferred": _slice_deferred,
     "exit_error": _exit_error,
