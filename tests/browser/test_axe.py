@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from positions.models import Decision, Portfolio, Position
+from positions.services.journal import set_tags, write_note
 from riskengine.models import Alert, Breaker
 from tests.browser import market
 from tests.browser.conftest import ANY_NUMBER, Visit, sign_in
@@ -44,6 +45,8 @@ def happen() -> dict[str, str]:
         staged_at=market.STOPPED_AT,
     )
     position = Position.objects.filter(portfolio=portfolio).earliest("id")
+    write_note(position=position, text="Bought the dip.", actor=portfolio.owner, now=market.STOPPED_AT)
+    set_tags(position=position, tags=["gap", "fomc-day"], actor=portfolio.owner, now=market.STOPPED_AT)
     decision = Decision.objects.filter(portfolio=portfolio).earliest("id")
     root = f"/portfolios/{PLACE}"
     symbol = CALL.replace(" ", "")
@@ -54,6 +57,11 @@ def happen() -> dict[str, str]:
         "risk": f"{root}/risk/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
+        "part": f"{root}/positions/{position.pk}/close-part/",
+        "part, confirmed": f"{root}/positions/{position.pk}/close-part/?contracts=1",
+        "part, refused": f"{root}/positions/{position.pk}/close-part/?contracts=99",
+        "tighten": f"{root}/positions/{position.pk}/tighten/",
+        "positions": "/positions/?tag=gap",
         "kill switch": "/stop/",
         "clear": f"/breakers/{breaker.pk}/clear/",
         "decisions": "/decisions/",
@@ -66,7 +74,7 @@ def happen() -> dict[str, str]:
 
 PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
-    "orders", "parameters", "not there",
+    "orders", "parameters", "not there", "part", "part, confirmed", "part, refused", "tighten", "positions",
 ]  # fmt: skip
 
 
