@@ -9,6 +9,10 @@ import pytest
 from accounts.defaults import LADDERS, PARAMETERS, SYSTEMS
 from accounts.selectors import describe_ladder
 from accounts.wording import show
+from positions.brokers import ladder
+from positions.models import OrderIntent
+from positions.services.journal import MOST_TAGS
+from positions.services.orders import PACES
 from riskengine.calculators import large
 from riskengine.services.watch import alerts, delivery, watchdog
 
@@ -101,3 +105,14 @@ def test_no_picture_is_kept_that_no_page_shows_and_none_is_heavy():
     kept = {file.name: file.stat().st_size for file in (ROOT / "docs/images").iterdir()}
     assert kept.keys() == shown
     assert {name: size for name, size in kept.items() if size > 150_000} == {}
+
+
+def test_what_is_done_by_hand_is_told_as_it_is_done():
+    page, pace = text_of("exits"), ladder.PRESETS[PACES[OrderIntent.MANUAL_REDUCE]]
+    for told in (
+        f"{pace.steps} steps of {pace.lasts.seconds} s",
+        f"less {ladder.WORST_MOVE:.0%} of the mid",
+        f"Up to {MOST_TAGS} tags",
+        f"re-priced every {ladder.REPRICE_AFTER.seconds} s",
+    ):
+        assert told in page, told
