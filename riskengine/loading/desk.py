@@ -27,6 +27,7 @@ from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.limits import Limits
 from riskengine.loading import market
 from riskengine.loading.limits import limits_of
+from riskengine.models import Breaker, BreakerState, Reading
 
 STATES = {
     SliceState.ARMED: take_profit.ARMED,
@@ -54,6 +55,8 @@ class Book:
     own_limits: dict[int, Limits]
     snapshot: EquitySnapshot | None
     heartbeats: dict[str, Heartbeat]
+    tripped: list[Breaker]
+    reading: Reading | None
     vix: VixLevel | None
     positions: list[Position]
     orders: list[Order]
@@ -89,6 +92,12 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
     sessions = {pk: _session(calendars[pk], moment) for pk, moment in at.items()}
     snapshots = snapshots_of({pk: session.day for pk, session in sessions.items() if session is not None})
     beats = _by_portfolio(Heartbeat.objects.filter(portfolio__in=ids).order_by("portfolio_id", "scope"))
+    tripped = _by_portfolio(
+        Breaker.objects.filter(portfolio__in=ids, state=BreakerState.TRIPPED)
+        .select_related("underlying")
+        .order_by("portfolio_id", "id")
+    )
+    readings = {reading.portfolio_id: reading for reading in Reading.objects.filter(portfolio__in=ids)}
     source = {portfolio.pk: portfolio.quote_source for portfolio in portfolios}
     asked = {(row.portfolio_id, row.contract_id) for row in (*positions, *orders)}
     quotes = last_quotes([(pk, contract, source[pk], at[pk]) for pk, contract in sorted(asked)])
@@ -107,6 +116,8 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
                 own_limits=limits,
                 snapshot=snapshots.get(pk),
                 heartbeats={beat.scope: beat for beat in beats.get(pk, [])},
+                tripped=tripped.get(pk, []),
+                reading=readings.get(pk),
                 vix=vix_at(
                     at[pk],
                     clock_kind=portfolio.clock.kind,

@@ -13,10 +13,16 @@ from positions.selectors import portfolios_for
 def header(
     user: User, now: datetime, current: Portfolio | None = None, portfolios: Sequence[Portfolio] | None = None
 ) -> dict[str, Any]:
-    """`current` is the portfolio that the page is about; the others stand in the switcher beside it."""
+    """`current` is the portfolio that the page is about; the others stand in the switcher beside it. `all_demo`: a page
+    about none of them shows nothing but demos."""
     found = portfolios_for(user) if portfolios is None else portfolios
     listed = [{"portfolio": each, "clock": clock_of(each, now)} for each in found]
-    return {"portfolio": current, "clock": clock_of(current, now) if current else None, "portfolios": listed}
+    return {
+        "portfolio": current,
+        "clock": clock_of(current, now) if current else None,
+        "portfolios": listed,
+        "all_demo": current is None and bool(listed) and all(each.is_demo for each in found),
+    }
 
 
 def clock_of(portfolio: Portfolio, now: datetime) -> dict[str, Any] | None:

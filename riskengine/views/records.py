@@ -74,6 +74,7 @@ def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
     context = {
         "decision": decision_of(found, now=now),
         "position_id": held.pk if held else None,
+        "revision": found.revision,
         "revisions": others.order_by("-number"),
     }
     asked = request.GET.get("revision", "")

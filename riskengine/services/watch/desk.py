@@ -18,8 +18,11 @@ from riskengine.calculators import breakers, exposure, wording
 from riskengine.calculators.columns import lower_of
 from riskengine.loading import market
 from riskengine.loading.desk import Book, load_books
+from riskengine.models import Reading, ReadingState
 from riskengine.services.decide.entries import CONFIRMS
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.decide.judge import CONFIRMS as CONFIRMING
+from riskengine.services.decide.judge import STALE
 from riskengine.services.watch import bets, story
 from riskengine.services.watch.coming import coming
 from riskengine.services.watch.words import contract_label, short_label
@@ -177,6 +180,7 @@ def _entries(book: Book, money: dict[str, Any], risk_check: dict[str, Any]) -> d
         (book.session is not None and not book.is_open, "the session is closed"),
         (risk_check["late"], "no risk check has finished lately"),
         (book.snapshot is None, "the equity at the start of this session is not known"),
+        (book.reading is not None and book.reading.state != ReadingState.KNOWN, _unknown(book.reading)),
         (len(breached) > 1, f"the day's loss is at {breached[-1]['name'] if breached else ''}"),
         (book.vix is None, "VIX is not known"),
         (
@@ -184,7 +188,19 @@ def _entries(book: Book, money: dict[str, Any], risk_check: dict[str, Any]) -> d
             f"VIX is above {wording.plain(float(book.limits.max_vix_threshold))}",
         ),
     ]
-    return {"reasons": [sentence for stands, sentence in blocks if stands]}
+    tripped = [each for each in book.tripped if each.code not in STALE]  # stale data is looked at anew by each entry
+    whole = [each for each in tripped if each.underlying is None and each.code != CONFIRMING]
+    reasons = [sentence for stands, sentence in blocks if stands]
+    return {
+        "reasons": reasons + [f"{each.get_code_display()} has tripped" for each in whole],
+        "not_in": sorted(each.underlying.symbol for each in tripped if each.underlying is not None),
+        "need_confirmation": any(each.code == CONFIRMING for each in tripped),
+    }
+
+
+def _unknown(reading: Reading | None) -> str:
+    """What the last risk check could not know, without its full stop."""
+    return f"the last risk check could not judge it ({reading.reason.rstrip('.')})" if reading else ""
 
 
 def _waiting(decision: Decision) -> dict[str, Any]:

@@ -9,23 +9,34 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from accounts.defaults import SMART_0DTE
+from accounts.models import RiskProfileRevision
 from positions.market.calendar import Session
 from positions.models import Portfolio
 from riskengine.calculators.limits import Limits
 from riskengine.loading.revisions import limits_by_revision
-from riskengine.models import ReadingPoint
+from riskengine.models import Reading, ReadingPoint, ReadingState
 from riskengine.services.decide.inputs import ny
 
 GAP = timedelta(minutes=11)  # two points are missing
 HEADROOM = 1.25  # the height of a line, in limits
 WIDTH, HEIGHT = 100.0, 24.0
+FIGURES = ("equity", "day_pnl", "drawdown_5", "drawdown_20", "exposure", "effective_exposure", "delta", "gamma")
 
 Used = Callable[[ReadingPoint, Limits], tuple[float | None, float]]
 
 
-def limit_use(portfolio: Portfolio, *, at: datetime, session: Session, start: float) -> list[dict[str, Any]]:
-    """For each limit its line over the session up to `at`, the share used at the last point and the most; none without
-    a point of it. `start` is the equity at the start of the day, USD, NaN where that is not known."""
+def limit_use(
+    portfolio: Portfolio,
+    reading: Reading | None,
+    *,
+    at: datetime,
+    session: Session,
+    start: float,
+    revision: RiskProfileRevision,
+) -> list[dict[str, Any]]:
+    """For each limit its line over the session up to `at`, the share used by the last risk check and the most; none
+    without a point of it. `start` is the equity at the start of the day, USD, NaN where that is not known; `revision`
+    the one in force, which the last `reading` stands against."""
     points = list(
         ReadingPoint.objects.filter(
             portfolio=portfolio, market_at__gte=session.opens_at, market_at__lte=min(at, session.closes_at)
@@ -33,6 +44,9 @@ def limit_use(portfolio: Portfolio, *, at: datetime, session: Session, start: fl
     )
     if not points:
         return []
+    if reading is not None and reading.state == ReadingState.KNOWN and points[-1].market_at < reading.market_at <= at:
+        figures = {name: getattr(reading, name) for name in FIGURES}
+        points.append(ReadingPoint(market_at=reading.market_at, revision=revision, **figures))
     limits = limits_by_revision({point.revision_id for point in points})
     return [_line(name, used, points, limits, session) for name, used in _limits(portfolio, start)]
 

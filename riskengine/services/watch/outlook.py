@@ -32,6 +32,7 @@ def outlook(*, portfolio: Portfolio, now: datetime) -> dict[str, Any]:
     start = np.array([situation.account.equity_start_of_day])
     limits = situation.limits
     basis = lower_of(start, float(limits.account_size)) if portfolio.system == SMART_0DTE else start
+    reading = Reading.objects.filter(portfolio=portfolio).first()
     return {
         "slug": portfolio.slug,
         "at": ny(situation.at),
@@ -42,8 +43,15 @@ def outlook(*, portfolio: Portfolio, now: datetime) -> dict[str, Any]:
         **_together(situation),
         "breakers": [_breaker(each) for each in _breakers(portfolio)],
         "events": [_event(each) for each in _events(portfolio)],
-        "reading": _reading(Reading.objects.filter(portfolio=portfolio).first()),
-        "limit_use": limit_use(portfolio, at=situation.at, session=situation.session, start=float(start[0])),
+        "reading": _reading(reading),
+        "limit_use": limit_use(
+            portfolio,
+            reading,
+            at=situation.at,
+            session=situation.session,
+            start=float(start[0]),
+            revision=situation.revision,
+        ),
     }
 
 
