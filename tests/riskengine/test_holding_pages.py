@@ -176,13 +176,14 @@ def test_tags_are_added_and_removed_and_lead_to_the_positions_that_have_them(
     other = bet.hold(bet.contract, 1, "40.00")
     page = client.post(at(position, "tags/"), {"tag": "Gap"}, follow=True).content.decode()
     assert "/positions/?tag=gap" in page
-    assert "Tags: gap" in page
+    assert "Tagged gap" in page
     listed = client.get("/positions/", {"tag": "gap"}).content.decode()
     assert at(position, "") in listed
     assert at(other, "") not in listed
     assert at(other, "") in client.get("/positions/").content.decode()
     client.post(at(position, "tags/"), {"remove": "gap"})
     assert not position.tags.exists()
+    assert "No longer tagged gap" in client.get(at(position, "")).content.decode()
     assert "No position has the tag “gap”" in client.get("/positions/", {"tag": "gap"}).content.decode()
 
 

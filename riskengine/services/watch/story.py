@@ -110,8 +110,11 @@ def _stop_tightened(before: Mapping[str, Any], after: Mapping[str, Any], detail:
     return f"Stop tightened by hand from {_price(before.get('stop'))} to {_price(after.get('stop'))}{because}", ""
 
 
-def _tagged(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
-    return f"Tags: {', '.join(after.get('tags') or []) or 'none'}", ""
+def _tagged(before: Mapping[str, Any], after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    old, new = (set(values.get("tags") or []) for values in (before, after))
+    added, removed = (", ".join(sorted(words)) for words in (new - old, old - new))
+    told = [f"{verb} {words}" for verb, words in (("tagged", added), ("no longer tagged", removed)) if words]
+    return "; ".join(told).capitalize(), ""
 
 
 def _closed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
