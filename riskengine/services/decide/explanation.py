@@ -9,7 +9,7 @@ from accounts.defaults import MAG7_7DTE, PARAMETERS, SMART_0DTE
 from riskengine.calculators import codes, stops, take_profit, trace, wording
 from riskengine.calculators.columns import FloatColumn
 from riskengine.models import BreakerCode
-from riskengine.services.decide import cautions, costs, inputs
+from riskengine.services.decide import book_after, cautions, costs, inputs
 from riskengine.services.decide.judge import UNUSABLE_QUOTE, Judged, latched_of
 from riskengine.services.decide.request import SizeRequest
 from riskengine.services.watch.breaker_words import UNITS
@@ -60,6 +60,7 @@ def explain(
         "inputs": inputs.used(judged, i),
         "trace": explained,
         "costs": [] if unusable else costs.rows(judged, consequences, i),
+        "book": [] if unusable else book_after.rows(judged, i),
         "kelly": cautions.kelly_for(judged, i, request),
         "targets": None if unusable else _targets(judged, i),
         "advice": [] if unusable else cautions.advice_for(judged, consequences, i, request),
