@@ -33,7 +33,7 @@ def rows(judged: Judged, i: int) -> list[dict[str, Any]]:
     delta, gamma = (float(each[0]) for each in (situation.book.delta, situation.book.gamma))
     theta, vega = (float((owned * each[held.places]).sum()) for each in (theirs.theta_per_day, theirs.vega_per_point))
     now, then = _moved(judged), _moved(judged, i)
-    exposure = situation.account.exposure
+    exposure, most = situation.account.exposure, float(limits.max_total_exposure) * basis
 
     def row(name: str, unit: str, before: float, after: float, limit: float | None = None) -> dict[str, Any]:
         return {
@@ -45,7 +45,7 @@ def rows(judged: Judged, i: int) -> list[dict[str, Any]]:
         }
 
     return [
-        row("Exposure", "USD", exposure, exposure + float(judged.sizing.dollars[i]), float(limits.max_total_exposure) * basis),
+        row("Exposure", "USD", exposure, exposure + float(judged.sizing.dollars[i]), most),
         row(
             "Delta", "SPY shares", delta, delta + shares * float(own.delta[i]) * ratio,
             float(limits.max_portfolio_delta) * basis if gated else None,
@@ -62,7 +62,7 @@ def rows(judged: Judged, i: int) -> list[dict[str, Any]]:
 
 
 def _moved(judged: Judged, i: int | None = None) -> FloatColumn:
-    """USD gained or lost by the book as every underlying moves at once, volatility as it is; with row i, with the bet."""
+    """USD gained or lost as every underlying moves at once, volatility as it is: by the book; with row i, with the bet."""
     situation, candidates = judged.situation, judged.candidates
     held, priced = situation.account.held, situation.marks.priced
     bet = slice(0, 0) if i is None else slice(i, i + 1)
