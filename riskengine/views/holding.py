@@ -87,7 +87,7 @@ def tighten(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "life": life_of(position, portfolio, now=now)}
     try:
         context["possible"] = tightening(position, now=now)
-    except NotTightenable as problem:
+    except (NotTightenable, OutsideCalendar) as problem:
         context["problem"] = str(problem)
     status = 422 if form.errors else 200
     return render(request, "riskengine/tighten.html", header(request.user, now, portfolio) | context, status=status)
@@ -102,7 +102,7 @@ def _tighten(request: HttpRequest, position: Position, form: TightenForm) -> boo
         )
     except ValidationError as problem:
         form.add_error(None, problem)
-    except (NotTightenable, PortfolioBusy) as problem:
+    except (NotTightenable, PortfolioBusy, OutsideCalendar) as problem:
         form.add_error("stop", str(problem))
     else:
         stands = "" if changed.current_stop is None else price(float(changed.current_stop))

@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.models import User
 from positions.market.calendar import new_york_instant
-from positions.models import Order, Portfolio, Position
+from positions.models import ExchangeSession, Order, Portfolio, Position
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.market import MONDAY, Bet
@@ -113,6 +113,14 @@ def test_outside_the_session_there_is_nothing_to_press(client: Client, bet: Bet,
         page = client.get(at(position, "close-part/"), {"contracts": "1"}).content.decode()
     assert "The session is closed" in page
     assert '<button class="primary">' not in page
+
+
+def test_in_a_market_time_without_sessions_it_is_said(client: Client, bet: Bet, position: Position) -> None:
+    ExchangeSession.objects.filter(session_on__gte=MONDAY).delete()
+    answer = client.get(at(position, "close-part/"), {"contracts": "1"})
+    page = answer.content.decode()
+    assert "The exchange calendar does not reach" in page
+    assert 'class="primary"' not in page
 
 
 # ---- The stop ----

@@ -11,6 +11,7 @@ from typing import Any
 
 from accounts.models import User
 from positions.desk_selectors import LastQuote, last_quotes
+from positions.market.calendar import OutsideCalendar
 from positions.market.clock import market_now
 from positions.market_selectors import calendar_around
 from positions.models import Order, OrderIntent, Portfolio, Position, PositionStatus
@@ -97,7 +98,10 @@ def close_part(
 def part_offer(position: Position, *, now: datetime) -> PartOffer:
     """What `close_part` would let a person sell now; nothing is locked."""
     portfolio = position.portfolio
-    return _offer(position, portfolio, market_now(portfolio.clock, now))
+    try:
+        return _offer(position, portfolio, market_now(portfolio.clock, now))
+    except OutsideCalendar as problem:
+        return PartOffer(position.quantity_open, FreeToSell(0, 0, False, 0), None, None, str(problem))
 
 
 def _offer(position: Position, portfolio: Portfolio, at: datetime) -> PartOffer:

@@ -46,19 +46,26 @@ def order_rejected(order: Rejected) -> NewAlert:
     """Once an order. It ends when a person has acknowledged it."""
     intent, _, words = order.detail.partition(": ")
     opens = intent == OrderIntent.OPEN
+    asked = opens or intent == OrderIntent.MANUAL_REDUCE  # a person asked for it: nothing tries it again
     where = "" if order.position_id is None else f" of position {order.position_id}"
     return NewAlert(
         code=ORDER_REJECTED,
         key=f"rejected:{order.order_id}",
-        severity=Severity.WARNING if opens else Severity.CRITICAL,
+        severity=Severity.WARNING if asked else Severity.CRITICAL,
         title="An order was refused",
         happened=f"The broker refused order {order.order_id}{where} ({INTENTS.get(intent, intent)}, "
         f"{order.count:,} contracts): {words or 'it gave no reason'}",
-        to_do="Nothing was bought. Look at the reason before you bet again."
-        if opens
-        else "Look at the position at the broker. Its exits are judged again at the next check.",
+        to_do=_to_do(intent),
         portfolio_id=order.portfolio_id,
         position_id=order.position_id,
         value=order.count,
         unit="contracts",
     )
+
+
+def _to_do(intent: str) -> str:
+    if intent == OrderIntent.OPEN:
+        return "Nothing was bought. Look at the reason before you bet again."
+    if intent == OrderIntent.MANUAL_REDUCE:
+        return "The part was not sold, and is not tried again. Look at the reason, then sell it again or close it all."
+    return "Look at the position at the broker. Its exits are judged again at the next check."

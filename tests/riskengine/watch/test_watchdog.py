@@ -164,6 +164,15 @@ def test_a_refused_opening_is_told_once_and_ends_when_it_is_acknowledged(portfol
     assert (Alert.objects.count(), codes()) == (1, [])
 
 
+def test_a_refused_part_that_a_person_asked_for_is_theirs_to_ask_again(portfolio: Portfolio) -> None:
+    checked(portfolio, 0)
+    rejected(factories.exit_order(factories.position(portfolio), "manual_reduce", quantity=1, pace="fast"))
+    run_alerts(now=after(seconds=0))
+    alert = Alert.objects.get()
+    assert (alert.code, alert.severity) == ("ORDER_REJECTED", "warning")
+    assert "is not tried again" in alert.to_do
+
+
 def test_an_exit_that_is_refused_twice_is_critical_and_ends_with_the_exit(portfolio: Portfolio) -> None:
     checked(portfolio, 0)
     position = factories.position(portfolio)
