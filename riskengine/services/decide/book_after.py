@@ -62,7 +62,7 @@ def rows(judged: Judged, i: int) -> list[dict[str, Any]]:
 
 
 def _moved(judged: Judged, i: int | None = None) -> FloatColumn:
-    """USD gained or lost as every underlying moves at once, volatility as it is: by the book; with row i, with the bet."""
+    """USD gained or lost as every underlying moves at once and no volatility does: by the book, with row i by both."""
     situation, candidates = judged.situation, judged.candidates
     held, priced = situation.account.held, situation.marks.priced
     bet = slice(0, 0) if i is None else slice(i, i + 1)
