@@ -7,7 +7,15 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.services import RISK_MANAGERS, hold_limit, lift_holds
-from positions.models import OrderEvent, PartialProfitTaking, Portfolio, Position, PositionEvent
+from positions.models import (
+    OrderEvent,
+    PartialProfitTaking,
+    Portfolio,
+    Position,
+    PositionEvent,
+    PositionNote,
+    PositionTag,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +23,8 @@ pytestmark = pytest.mark.django_db
 READ_ONLY = [
     "cashmovement", "correlationrun", "dailyclose", "decision", "equitysnapshot", "fill", "openinterest",
     "optioncontract", "optionquote", "optiontradebar", "order", "orderevent", "outboxmessage", "partialprofittaking",
-    "portfoliomodechange", "portfoliostatechange", "position", "positionevent", "underlyingbar", "vixreading",
+    "portfoliomodechange", "portfoliostatechange", "position", "positionevent", "positionnote", "underlyingbar",
+    "vixreading",
 ]  # fmt: skip
 
 
@@ -33,6 +42,8 @@ def held() -> Position:
     fill = factories.fill(order, held)
     OrderEvent.objects.create(order=order, happened_at=factories.NOW, to_status="working", actor_name="test")
     PositionEvent.objects.create(position=held, happened_at=factories.NOW, kind="opened", actor_name="test")
+    PositionNote.objects.create(position=held, text="Bought.", author_name="test", written_at=factories.NOW)
+    PositionTag.objects.create(position=held, word="gap", added_by_name="test", added_at=factories.NOW)
     PartialProfitTaking.objects.create(
         position=held, slice=slice_, fill=fill, contracts=1, closed_fraction="0.333333", price="46.62",
         profit_fraction="0.05", taken_at=factories.NOW,
