@@ -4,7 +4,6 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.apps import apps
 from django.contrib.auth.management import create_permissions
@@ -14,6 +13,7 @@ from django.db import transaction
 
 from accounts.bounds import problems_of_profile
 from accounts.defaults import LADDERS, PARAMETERS, Step
+from accounts.held import loosens, may_be
 from accounts.models import ApiToken, LadderStep, LimitHold, RiskProfile, RiskProfileRevision, Scope, User
 from accounts.selectors import holds_in_force, ladders_of, latest_revision, numbers_of
 from accounts.wording import Value, show
@@ -184,10 +184,10 @@ def refusals_of_held_limits(latest: RiskProfileRevision, numbers: Mapping[str, V
     for hold in holds_in_force(latest.profile):
         parameter = PARAMETERS[hold.parameter]
         old = getattr(latest, hold.parameter)
-        if Decimal(str(numbers[hold.parameter])) > old:
+        if loosens(parameter, old, numbers[hold.parameter]):
             problems[hold.parameter] = (
                 f"{parameter.label} is held at {show(old, parameter.unit)} by the {hold.held_by}: "
-                "it can be lowered, but raised only after that has cleared."
+                f"until that has cleared {may_be(parameter)}."
             )
     return problems
 

@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from accounts.bounds import ORDERS
 from accounts.defaults import LADDERS, MAG7_7DTE, MAX_STEPS, PARAMETERS, SMART_0DTE
+from accounts.held import may_be
 from accounts.models.constraint import one_of, ordered, within
 from accounts.models.parameters import (
     BreakerParameters,
@@ -163,7 +164,7 @@ class LadderStep(models.Model):
 
 
 class LimitHold(models.Model):
-    """A limit that may be tightened but not raised while the breaker that reads it is tripped (A-03). Wall times."""
+    """A limit that may be tightened but not loosened while the breaker that reads it is tripped (A-03). Wall times."""
 
     profile = models.ForeignKey(RiskProfile, on_delete=models.PROTECT, related_name="limit_holds")
     parameter = models.CharField(max_length=40, choices=[(p.name, p.label) for p in PARAMETERS.values()])
@@ -183,3 +184,8 @@ class LimitHold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.parameter} held by {self.held_by}"
+
+    @property
+    def may_be(self) -> str:
+        """What can be done with it meanwhile, in words."""
+        return may_be(PARAMETERS[self.parameter])

@@ -163,6 +163,25 @@ def stop_outs(stops_today: FloatColumn, limits: Limits) -> Verdict:
     return _count(stops_today, limits.max_stopouts_per_underlying, reached=True)
 
 
+def most_within(at: IntColumn, group: IntColumn, window_seconds: FloatColumn) -> FloatColumn:
+    """The most events of each group that any window of that length holds; shape (groups,), 0 for none.
+
+    `at` and `group` are events, (m,) each in any order, `window_seconds` (groups,). A window holds what is younger than
+    its length at its newest event. So a burst is seen whenever it is looked at, and not only while it lasts.
+    """
+    most = np.zeros(len(window_seconds))
+    if not len(at):
+        return most
+    order = np.lexsort((at, group))
+    at, group = at[order] - at.min(), group[order]
+    length = (window_seconds * MICROSECONDS).astype(np.int64)
+    apart = int(at.max()) + int(length.max()) + 1  # further than any window reaches
+    line = group * apart + at
+    first = np.searchsorted(line, line - length[group], side="right")
+    np.maximum.at(most, group, np.arange(len(line)) - first + 1)
+    return most
+
+
 def opening_throttle(opening_intents: FloatColumn, limits: Limits) -> Verdict:
     """More than 5 opening intents in 60 s stop entries (A-04); replacements, cancels and exits are no intents."""
     return _count(opening_intents, limits.max_opening_intents, reached=False)

@@ -15,6 +15,7 @@ from positions.market.feeds.world import SIMULATED
 from positions.market_selectors import REGULAR_OPEN, SATURDAY, VIX_CLOSE_MAX_AGE
 from positions.models import ClockKind
 from positions.models.history import VixIndex
+from riskengine.calculators import breakers
 from riskengine.calculators.columns import FloatColumn, IntColumn
 from riskengine.calculators.limits import Limits
 from riskengine.loading.book import instant, microseconds
@@ -31,7 +32,8 @@ class Facts:
     """Counted and recorded, (n,) unless said. `start_of_day` is (n, 20), USD, the newest last, with the deposits made
     since, NaN where the portfolio is younger or a person has cleared its drawdown since (one block a drawdown breaker);
     where nothing was paid in or out lately its last column has the peak and the others nothing.
-    `closes` are positions closed lately, the oldest first. `stops` counts stop-outs of the day by underlying."""
+    `closes` are positions closed lately, the oldest first. `stops` counts stop-outs of the day by underlying. `intents`
+    is the most that any window of the throttle held lately."""
 
     rejected: FloatColumn
     intents: FloatColumn
@@ -84,12 +86,11 @@ _READ_FACTS = """
       AND coalesce(o.finished_at, o.created_at) > coalesce(w.rejects_cleared, '-infinity')
     GROUP BY w.place
   UNION ALL
-    SELECT %(intents)s, w.place - 1, 0, count(*), NULL
+    SELECT %(intents)s, w.place - 1, d.id, 0, d.decided_at
     FROM w
     JOIN positions_decision d ON d.portfolio_id = w.id AND d.decided_at > greatest(w.window_at, w.throttle_cleared)
         AND d.decided_at <= w.at
     WHERE d.intent = 'open' AND NOT d.inputs ? 'confirms'
-    GROUP BY w.place
   UNION ALL
     SELECT %(close)s, w.place - 1, p.id, p.realised_pnl, p.closed_at
     FROM w
@@ -191,7 +192,11 @@ def load_facts(watched: Sequence[Watched], limits: Limits, memory: Memory) -> Fa
         peaks[found["place"][rows[kind]], -1] = found["number"][rows[kind]]
     return Facts(
         rejected=scattered(REJECTED, n, "number", 0.0),
-        intents=scattered(INTENTS, n, "number", 0.0),
+        intents=breakers.most_within(
+            found["at"][rows[INTENTS]],
+            found["place"][rows[INTENTS]],
+            np.broadcast_to(limits.opening_intents_window_seconds, n).astype(np.float64),
+        ),
         start_of_day_5=five,
         start_of_day_20=twenty,
         close_place=found["place"][closes],
@@ -223,7 +228,8 @@ def _asked(watched: Sequence[Watched], limits: Limits, memory: Memory, markets: 
     window, pause, streak = (
         np.broadcast_to(each, n).tolist()
         for each in (
-            limits.opening_intents_window_seconds,
+            # Whatever lies between two checks: with more time between them entries are refused.
+            limits.opening_intents_window_seconds + limits.heartbeat_max_age_seconds,
             limits.losing_streak_pause_minutes,
             limits.losing_streak,
         )

@@ -32,8 +32,8 @@ pytestmark = pytest.mark.django_db
 
 NOW = factories.NOW
 HELD = (
-    "L2: daily loss limit is held at 10.0% by the day loss breaker: it can be lowered, but raised only after that has "
-    "cleared."
+    "L2: daily loss limit is held at 10.0% by the day loss breaker: until that has cleared it can be lowered, but not "
+    "raised."
 )
 LATER = NOW + timedelta(hours=1)
 

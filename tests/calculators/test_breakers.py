@@ -180,6 +180,39 @@ def test_quotes_agree_as_written_out(
     assert found == expected or (np.isnan(found) and np.isnan(expected))
 
 
+# --- events within a window -----------------------------------------------------------------------------------------
+
+
+def test_a_window_holds_what_is_younger_than_its_length() -> None:
+    at = np.array([0, 59, 60, 61, 200]) * SECOND
+    groups = np.zeros(5, np.int64)
+    assert breakers.most_within(at, groups, column(60)).tolist() == [3]
+    assert breakers.most_within(at, groups, column(59)).tolist() == [3]
+    assert breakers.most_within(at, groups, column(1)).tolist() == [1]
+    assert breakers.most_within(at[:0], groups[:0], column(60, 60)).tolist() == [0, 0]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(-100_000, 100_000)), max_size=30),
+    st.tuples(*[st.integers(1, 90)] * 3),
+)
+def test_the_most_within_a_window_is_that_of_any_window(
+    events: list[tuple[int, int]], windows: tuple[int, ...]
+) -> None:
+    """Times in milliseconds, windows in seconds."""
+    at = np.array([1000 * when for _, when in events], np.int64)
+    group = np.array([which for which, _ in events], np.int64)
+    expected = [
+        max(
+            (sum(g == which and last - 1000 * windows[which] < when <= last for g, when in events)
+             for own, last in events if own == which),
+            default=0,
+        )
+        for which in range(3)
+    ]  # fmt: skip
+    assert breakers.most_within(at, group, column(*windows)).tolist() == expected
+
+
 # --- the other breakers ---------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.selectors import latest_revision
-from positions.models import Portfolio, State
+from positions.models import Portfolio, Position, State
 from positions.services.order_changes import limit_lock_waits
 from positions.services.orders import cancel_openings
 from positions.services.portfolio import SYSTEM_NAME, change_state, lock_portfolio
@@ -21,18 +21,19 @@ STATES: dict[str, str] = {  # the first that is tripped counts
     "drawdown_20": str(State.REDUCING),
     "drawdown_5": str(State.REDUCING),
 }
-# From which states: what already closes or stands still is left as it is.
+# From which states: what already closes is left as it is, and so is what stands still, but for the emergency halt.
 FROM: dict[str, tuple[str, ...]] = {
-    "loss_l3": (str(State.ACTIVE), str(State.REDUCING), str(State.UNKNOWN)),
+    "loss_l3": (str(State.ACTIVE), str(State.REDUCING), str(State.UNKNOWN), str(State.HALTED)),
     "drawdown_20": (str(State.ACTIVE), str(State.UNKNOWN)),
     "drawdown_5": (str(State.ACTIVE), str(State.UNKNOWN)),
 }
 
 
-def act(watched: Watched, tripped: set[str], *, now: datetime) -> bool:
-    """Bring the portfolio into the state that its tripped breakers ask for. False: it is in it or in a stricter one."""
+def act(watched: Watched, tripped: set[str], *, holds: bool, now: datetime) -> bool:
+    """Bring the portfolio into the state that its tripped breakers ask for. False: it is in it or in a stricter one.
+    `holds`: something is open in it."""
     code = next(each for each in STATES if each in tripped)
-    if watched.state not in FROM[code]:
+    if watched.state not in FROM[code] or (watched.state == State.HALTED and not holds):
         return False
     portfolio = watched.portfolio()
     to_state = STATES[code]
@@ -44,6 +45,8 @@ def act(watched: Watched, tripped: set[str], *, now: datetime) -> bool:
         breaker = Breaker.objects.filter(portfolio=locked, code=code, state=BreakerState.TRIPPED).first()
         if breaker is None or locked.state not in FROM[code]:
             return False  # a person was faster
+        if locked.state == State.HALTED and not (to_state == State.FLATTENING and _to_flatten(locked, breaker)):
+            return False
         event = breaker.events.filter(kind="tripped").latest("id")
         changed = change_state(
             portfolio=locked,
@@ -58,6 +61,12 @@ def act(watched: Watched, tripped: set[str], *, now: datetime) -> bool:
         if code == "loss_l3":
             cancel_all(locked, at=watched.at, now=now, reason=event.reason)
     return changed
+
+
+def _to_flatten(portfolio: Portfolio, breaker: Breaker) -> bool:
+    """Whether what stands still holds what was open at the trip: a person's halt sells nothing, the emergency does.
+    What came in later (adopted, bought by hand) is not sold by a halt that is over."""
+    return Position.objects.held().filter(portfolio=portfolio, entry_at__lte=breaker.tripped_at).exists()
 
 
 def cancel_all(portfolio: Portfolio, *, at: datetime, now: datetime, reason: str, who: str = SYSTEM_NAME) -> int:

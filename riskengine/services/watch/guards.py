@@ -74,10 +74,11 @@ def guard(
         sentence = f"Its circuit breakers could not be judged: {error!s:.300}"
         guarded.errors = {watched[place].portfolio_id: sentence for place in places.tolist()}
         return guarded
+    holds = np.bincount(judgement.book.place, minlength=len(watched)) > 0
     for place, codes in tripped.items():
         each = watched[place]
         try:
-            if acting.act(each, codes, now=now):
+            if acting.act(each, codes, holds=bool(holds[place]), now=now):
                 guarded.again[each.portfolio_id] = each.at + NEXT_LOOK
         except Exception as error:  # the same; what is tripped is acted on again at the next check
             logger.exception("%s: what its breakers ask for could not be done.", each.name)

@@ -20,17 +20,18 @@ from riskengine.loading.watched import Watched
 from riskengine.models import BreakerCode
 from riskengine.services.watch.breakers import CLEARED, TRIPPED, Change
 
-# The parameters that each breaker reads: held while it is tripped, they can be lowered and not raised.
+# The parameters that each breaker reads: held while it is tripped, they can be tightened and not loosened.
+_CONFIRMED_BY = ("breach_confirmations", "breach_spacing_seconds", "breach_window_seconds", "breach_immediate_multiple")
 READS: dict[str, tuple[str, ...]] = {
-    "loss_l1": ("confirm_entries_loss", "account_size"),
-    "loss_l2": ("max_daily_loss", "account_size"),
-    "loss_l3": ("emergency_halt_loss", "account_size"),
-    "drawdown_5": ("drawdown_5_session",),
-    "drawdown_20": ("drawdown_20_session",),
-    "vix": ("max_vix_threshold",),
-    "losing_streak": ("losing_streak",),
+    "loss_l1": ("confirm_entries_loss", "account_size", *_CONFIRMED_BY),
+    "loss_l2": ("max_daily_loss", "account_size", *_CONFIRMED_BY),
+    "loss_l3": ("emergency_halt_loss", "account_size", "halt_flattens", *_CONFIRMED_BY),
+    "drawdown_5": ("drawdown_5_session", *_CONFIRMED_BY),
+    "drawdown_20": ("drawdown_20_session", *_CONFIRMED_BY),
+    "vix": ("max_vix_threshold", "vix_clear_minutes", "volatility_index", "vix_max_age_seconds"),
+    "losing_streak": ("losing_streak", "losing_streak_pause_minutes"),
     "stop_outs": ("max_stopouts_per_underlying",),
-    "throttle": ("max_opening_intents",),
+    "throttle": ("max_opening_intents", "opening_intents_window_seconds"),
     "rejected_orders": ("max_rejected_orders",),
     "stale_quote": ("quote_max_age_expiring_seconds", "quote_max_age_seconds", "recorded_quote_max_age_seconds"),
     "stale_vix": ("vix_max_age_seconds",),
