@@ -16,6 +16,7 @@ from django.db.models import F
 
 from positions.market.symbols import OptionSymbol
 from positions.models import ExitSlice, OptionContract, OptionQuote, Order, Portfolio, Position, PositionEvent, Split
+from positions.services import session_marks
 from positions.services.order_changes import limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 from positions.services.settlement import cancel_orders_of
@@ -78,15 +79,15 @@ def apply_splits(*, portfolio: Portfolio, day: date, at: datetime, now: datetime
 
 
 def _apply(position: Position, split: Split, source: str, at: datetime) -> None:
-    before = _figures(position)
+    before, old = _figures(position), position.contract
     ratio = Decimal(split.new_shares) / split.old_shares
     if split.new_shares % split.old_shares:
-        position.contract = _adjusted(position.contract)
-        _carry_quote(before["contract_id"], position.contract, source, 1)
+        position.contract = _adjusted(old)
+        _carry_quotes(position, old, source, 1, at)
     else:
         times = split.new_shares // split.old_shares
-        position.contract = _divided(position.contract, times)
-        _carry_quote(before["contract_id"], position.contract, source, times)
+        position.contract = _divided(old, times)
+        _carry_quotes(position, old, source, times, at)
         _multiply(position, times)
     position.split_factor = (position.split_factor * ratio).quantize(SIX_PLACES, ROUND_HALF_UP)
     position.version += 1
@@ -154,25 +155,26 @@ def _contract(like: OptionContract, root: str, strike: Decimal, *, is_adjusted: 
     return found
 
 
-def _carry_quote(old_id: int, contract: OptionContract, source: str, times: int) -> None:
-    """The last quote of the old contract as one of the new, at its own time: what is held keeps its last mark, and is
-    as stale as it was. Without it the book would be worth nothing until the first quote of the day."""
-    last = OptionQuote.objects.filter(contract_id=old_id, source=source).order_by("-quoted_at").first()
-    if last is None:
-        return
-    OptionQuote.objects.get_or_create(
-        contract=contract,
-        source=source,
-        quoted_at=last.quoted_at,
-        defaults={
-            "bid": None if last.bid is None else (last.bid / times).quantize(FOUR_PLACES, ROUND_HALF_UP),
-            "ask": None if last.ask is None else (last.ask / times).quantize(FOUR_PLACES, ROUND_HALF_UP),
-            "bid_size": last.bid_size * times,
-            "ask_size": last.ask_size * times,
-            "changed_at": last.changed_at,
-            "confirmed_at": last.confirmed_at,
-        },
-    )
+def _carry_quotes(position: Position, old: OptionContract, source: str, times: int, at: datetime) -> None:
+    """The last quote of the old contract and its last usable one as those of the new, at their own times: what is held
+    keeps its last mark, and is as stale as it was. Without them the book would be worth nothing until the first quote
+    of the day."""
+    last = OptionQuote.objects.filter(contract=old, source=source).order_by("-quoted_at").values_list("pk", flat=True)
+    usable = session_marks.last_usable_quote(old, source=source, until=at, revision=position.revision)
+    for quote in OptionQuote.objects.filter(pk__in={*last[:1], usable}):
+        OptionQuote.objects.get_or_create(
+            contract=position.contract,
+            source=source,
+            quoted_at=quote.quoted_at,
+            defaults={
+                "bid": None if quote.bid is None else (quote.bid / times).quantize(FOUR_PLACES, ROUND_HALF_UP),
+                "ask": None if quote.ask is None else (quote.ask / times).quantize(FOUR_PLACES, ROUND_HALF_UP),
+                "bid_size": quote.bid_size * times,
+                "ask_size": quote.ask_size * times,
+                "changed_at": quote.changed_at,
+                "confirmed_at": quote.confirmed_at,
+            },
+        )
 
 
 def _figures(position: Position) -> dict[str, Any]:

@@ -105,22 +105,32 @@ def confirmed_bids(bids: FloatColumn, quoted_at: IntColumn, limits: Limits) -> F
     """What each contract is worth at the most by the quotes that confirm its newest one (A-03), USD a share, (n,).
 
     `bids` and `quoted_at` are its usable quotes as blocks (n, k), the newest first, NaN where there are no more. Three
-    quotes in a row at least 1 s apart confirm, or "10 s at the most": as many as reach back so far, so that quotes of a
-    minute confirm with their second. The highest of them is what all of them agree on: one bad tick agrees with no
-    other, however often it is looked at. NaN where there are too few.
+    at least 1 s apart confirm, or "10 s at the most": as many as reach back so far, so that quotes of a minute confirm
+    with their second. Each speaks by the median of itself and of those up to the next (the higher of two), and the
+    highest of the three is what they agree on: one bad tick agrees with no other, however often it is looked at, and
+    one good tick among hundreds hides no loss. NaN where there are too few.
     """
     n, k = bids.shape
-    highest, last, count = bids[:, 0].copy(), quoted_at[:, 0].copy(), np.ones(n, np.int64)
-    enough = ~np.isnan(highest) & (count >= limits.breach_confirmations)
+    last, count = quoted_at[:, 0].copy(), np.ones(n, np.int64)
+    known = ~np.isnan(bids)
+    enough = known[:, 0] & (count >= limits.breach_confirmations)
+    speaker = np.zeros(bids.shape, np.int64)  # which of the three a quote stands with, -1 for none
+    speaker[:, 1:] = -1
     for each in range(1, k):
-        wanted = ~enough & ~np.isnan(bids[:, each])
-        highest = np.where(wanted, np.fmax(highest, bids[:, each]), highest)
+        wanted = ~enough & known[:, each]
         apart = (last - quoted_at[:, each]) / MICROSECONDS
         counts = wanted & (apart > 0.0) & at_least(apart, limits.breach_spacing_seconds)
         count, last = count + counts, np.where(counts, quoted_at[:, each], last)
+        speaker[:, each] = np.where(wanted, count - 1, -1)
         reach = (quoted_at[:, 0] - quoted_at[:, each]) / MICROSECONDS
         enough |= wanted & ((count >= limits.breach_confirmations) | at_least(reach, limits.breach_window_seconds))
-    return np.where(enough, highest, np.nan)
+    row, place = np.nonzero((speaker >= 0) & known & enough[:, None])
+    which = row * k + speaker[row, place]
+    order = np.lexsort((bids[row, place], which))
+    found, first, held = np.unique(which[order], return_index=True, return_counts=True)
+    agreed = np.full(n, -np.inf)
+    np.maximum.at(agreed, found // k, bids[row, place][order][first + held // 2])
+    return np.where(enough, agreed, np.nan)
 
 
 def vix(value: FloatColumn, is_fresh: BoolColumn, limits: Limits) -> Verdict:

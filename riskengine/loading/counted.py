@@ -33,7 +33,7 @@ class Facts:
     since, NaN where the portfolio is younger or a person has cleared its drawdown since (one block a drawdown breaker);
     where nothing was paid in or out lately its last column has the peak and the others nothing.
     `closes` are positions closed lately, the oldest first. `stops` counts stop-outs of the day by underlying. `intents`
-    is the most that any window of the throttle held lately."""
+    is the most that any window of the throttle held since the last risk check."""
 
     rejected: FloatColumn
     intents: FloatColumn
@@ -52,7 +52,8 @@ REJECTED, INTENTS, CLOSE, STOPS, DEPOSIT, START, LEVEL, SESSION, PEAK_5, PEAK_20
 _FACTS = Fields({"kind": INTEGER, "place": INTEGER, "key": BIGINT, "number": MICROS, "at": INSTANT})
 
 # Portfolios of one market time and the same windows share a moment: ten thousand times as text take longer than all
-# that is read. A portfolio into which nothing was paid lately has but two peaks instead of twenty sessions.
+# that is read. A portfolio into which nothing was paid lately has but two peaks instead of twenty sessions. Opening
+# intents count from a window before the last risk check, whenever that was, or before the day of one that had none.
 _READ_FACTS = """
     WITH t AS MATERIALIZED (
         SELECT t.*,
@@ -66,13 +67,15 @@ _READ_FACTS = """
                     %(pause_at)s::timestamptz[], %(streak)s::int[], %(back_at)s::timestamptz[]) WITH ORDINALITY
             AS t(at, day, day_at, window_at, pause_at, streak, back_at, moment)
     ), w AS MATERIALIZED (
-        SELECT w.id, w.place, t.*, r.at AS rejects_cleared, i.at AS throttle_cleared, l.at AS streak_cleared,
+        SELECT w.id, w.place, t.*, r.at AS rejects_cleared, l.at AS streak_cleared,
+               greatest(i.at, least(t.window_at, coalesce(h.market_at, t.day_at) - (t.at - t.window_at))) AS asked_at,
                NOT w.id = ANY(%(seen)s::bigint[]) AND NOT EXISTS (
                    SELECT FROM positions_cashmovement m
                    WHERE m.portfolio_id = w.id AND m.moved_at > t.back_at AND m.kind IN ('deposit', 'withdrawal')
                ) AS plain
         FROM unnest(%(ids)s::bigint[], %(moments)s::int[]) WITH ORDINALITY AS w(id, moment, place)
         JOIN t ON t.moment = w.moment
+        LEFT JOIN positions_heartbeat h ON h.portfolio_id = w.id AND h.scope = 'risk'
         LEFT JOIN unnest(%(rejected_orders)s::int[], %(rejected_orders_at)s::timestamptz[]) AS r(place, at)
             ON r.place = w.place
         LEFT JOIN unnest(%(throttle)s::int[], %(throttle_at)s::timestamptz[]) AS i(place, at) ON i.place = w.place
@@ -88,8 +91,7 @@ _READ_FACTS = """
   UNION ALL
     SELECT %(intents)s, w.place - 1, d.id, 0, d.decided_at
     FROM w
-    JOIN positions_decision d ON d.portfolio_id = w.id AND d.decided_at > greatest(w.window_at, w.throttle_cleared)
-        AND d.decided_at <= w.at
+    JOIN positions_decision d ON d.portfolio_id = w.id AND d.decided_at > w.asked_at AND d.decided_at <= w.at
     WHERE d.intent = 'open' AND NOT d.inputs ? 'confirms'
   UNION ALL
     SELECT %(close)s, w.place - 1, p.id, p.realised_pnl, p.closed_at
@@ -228,8 +230,7 @@ def _asked(watched: Sequence[Watched], limits: Limits, memory: Memory, markets: 
     window, pause, streak = (
         np.broadcast_to(each, n).tolist()
         for each in (
-            # Whatever lies between two checks: with more time between them entries are refused.
-            limits.opening_intents_window_seconds + limits.heartbeat_max_age_seconds,
+            limits.opening_intents_window_seconds,
             limits.losing_streak_pause_minutes,
             limits.losing_streak,
         )

@@ -16,9 +16,10 @@ from riskengine.loading.book import Book
 from riskengine.loading.copying import INSTANT, INTEGER, MICROS, Fields, copy_columns
 from riskengine.loading.watched import Watched
 
-# `stops.usable_for_exit` but for freshness, which every quote had at its own time (positions.services.session_marks).
+# `stops.usable_for_exit` but for freshness, which every quote had at its own time (positions.services.session_marks). A
+# feed that goes on confirming the last quote after the close says nothing that anybody could have traded on.
 _USABLE = """
-    SELECT o.bid, o.quoted_at, least(o.confirmed_at, w.at) AS confirmed_at FROM positions_optionquote o
+    SELECT o.bid, o.quoted_at, least(o.confirmed_at, w.at, s.close_at) AS confirmed_at FROM positions_optionquote o
     JOIN positions_exchangesession s ON s.exchange = 'XNYS'
         AND s.session_on = (o.quoted_at AT TIME ZONE 'America/New_York')::date
         AND o.quoted_at >= s.open_at AND o.quoted_at <= s.close_at
@@ -41,21 +42,68 @@ _READ_LAST_BIDS = f"""
     CROSS JOIN LATERAL ({_USABLE} ORDER BY o.quoted_at DESC LIMIT 1) q
 """
 
+# What is quoted while the underlying is halted confirms nothing, and no quote from before goes on confirming itself.
+_TRADED = f"""
+    SELECT q.bid, q.quoted_at, least(q.confirmed_at, (
+        SELECT min(h.halted_at) FROM positions_tradinghalt h
+        WHERE h.instrument_id = c.underlying_id AND h.halted_at > q.quoted_at)) AS confirmed_at
+    FROM ({_USABLE}
+        AND NOT EXISTS (
+            SELECT FROM positions_tradinghalt h WHERE h.instrument_id = c.underlying_id
+              AND h.halted_at <= o.quoted_at AND (h.resumed_at IS NULL OR h.resumed_at > o.quoted_at))
+        {{which}}
+    ) q
+"""  # noqa: S608 (put together of what stands above)
+_NEWEST = "ORDER BY o.quoted_at DESC LIMIT 1"
+
 _CONFIRMING = Fields({"row": INTEGER, "bid": MICROS, "quoted_at": INSTANT, "confirmed_at": INSTANT})
 
 # Those of the window that ends with the newest one, and the one in force as that began.
 _READ_CONFIRMING = f"""
     SELECT w.row - 1, q.bid, q.quoted_at, q.confirmed_at {_ASKED}
+    JOIN positions_optioncontract c ON c.id = w.contract
     CROSS JOIN LATERAL (
-        SELECT n.confirmed_at - make_interval(secs => w.window) AS began
-        FROM ({_USABLE} ORDER BY o.quoted_at DESC LIMIT 1) n
+        SELECT n.confirmed_at - make_interval(secs => w.window) AS began FROM ({_TRADED.format(which=_NEWEST)}) n
     ) t
     CROSS JOIN LATERAL (
-        ({_USABLE} AND o.quoted_at > t.began)
+        ({_TRADED.format(which="AND o.quoted_at > t.began")})
         UNION ALL
-        ({_USABLE} AND o.quoted_at <= t.began ORDER BY o.quoted_at DESC LIMIT 1)
+        ({_TRADED.format(which=f"AND o.quoted_at <= t.began {_NEWEST}")})
     ) q
-"""  # noqa: S608 (put together of what stands above)
+"""  # noqa: S608 (the same)
+
+_SINCE = Fields({"row": INTEGER, "since": INSTANT})
+
+_READ_BIDLESS = """
+    SELECT w.row - 1, min(o.quoted_at)
+    FROM unnest(%(contracts)s::bigint[], %(sources)s::text[], %(at)s::timestamptz[]) WITH ORDINALITY
+        AS w(contract, source, at, row)
+    LEFT JOIN LATERAL (
+        SELECT quoted_at FROM positions_optionquote
+        WHERE contract_id = w.contract AND source = w.source AND quoted_at <= w.at AND bid > 0
+        ORDER BY quoted_at DESC LIMIT 1
+    ) b ON true
+    JOIN positions_optionquote o ON o.contract_id = w.contract AND o.source = w.source AND o.quoted_at <= w.at
+        AND o.quoted_at > coalesce(b.quoted_at, '-infinity')
+    GROUP BY w.row
+"""
+
+
+def bidless_since(book: Book, rows: IntColumn, watched: Sequence[Watched]) -> IntColumn:
+    """Since when nobody has bid for each of these rows, whose newest quote has no bid: the first quote after the last
+    one that had a bid, microseconds."""
+    if not len(rows):
+        return np.zeros(0, np.int64)
+    distinct: dict[tuple, int] = {}
+    which = [
+        distinct.setdefault((contract, watched[place].quote_source, watched[place].at), len(distinct))
+        for contract, place in zip(book.contract[rows].tolist(), book.place[rows].tolist(), strict=True)
+    ]
+    contracts, sources, at = (list(column) for column in zip(*distinct, strict=True))
+    found = copy_columns(_READ_BIDLESS, _SINCE, {"contracts": contracts, "sources": sources, "at": at})
+    since = np.full(len(distinct), np.iinfo(np.int64).max)
+    since[found["row"]] = found["since"]
+    return since[np.array(which)]
 
 
 def last_usable_bids(

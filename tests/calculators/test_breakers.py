@@ -124,9 +124,17 @@ def test_one_bad_tick_agrees_with_no_other() -> None:
     assert agreed((200, 1), (3, 2), (202, 3), (3, 4), (201, 5), (3, 6)) == 201
 
 
-def test_quotes_closer_than_a_second_count_once_and_all_of_them_speak() -> None:
+def test_quotes_closer_than_a_second_count_once_and_speak_by_their_median() -> None:
     assert np.isnan(agreed((140, 1), (139, 1.4), (138, 1.9), (137, 2.0)))
-    assert agreed((140, 1), (139, 1.4), (145, 1.9), (138, 2.0), (137, 3.0)) == 145
+    assert agreed((140, 1), (139, 1.4), (145, 1.9), (138, 2.0), (137, 3.0)) == 140, "of 139, 145 and 138 it is 139"
+    assert agreed((140, 1), (140, 2), (200, 2.5), (140, 3)) == 200, "of two it is the higher"
+
+
+def test_one_good_tick_among_hundreds_hides_no_loss() -> None:
+    dense = [(150.0 if k % 35 == 34 else 135.0, k / 20) for k in range(100)]
+    assert agreed(*dense) == 135
+    assert agreed(*dense, (150.0, 5.0)) == 135, "nor does it as the newest of them"
+    assert agreed(*[(200.0, k / 20) for k in range(100)], (135.0, 5.0)) == 200
 
 
 def test_one_instant_counts_once_also_without_a_spacing() -> None:
@@ -162,14 +170,14 @@ def test_quotes_agree_as_written_out(
 ) -> None:
     """Bids in cents, times in milliseconds: read from the newest one back until enough of them confirm it."""
     newest_first = sorted(quotes, key=lambda quote: -quote[1])
-    highest, counted = -1, []
+    counted: list[tuple[int, list[int]]] = []
     expected = np.nan
     for bid, at in newest_first:
-        highest = max(highest, bid)
-        if not counted or (counted[-1] > at and counted[-1] - at >= 1000 * spacing):
-            counted.append(at)
+        if not counted or (counted[-1][0] > at and counted[-1][0] - at >= 1000 * spacing):
+            counted.append((at, []))
+        counted[-1][1].append(bid)
         if len(counted) >= confirmations or newest_first[0][1] - at >= 1000 * window:
-            expected = highest
+            expected = max(sorted(bids)[len(bids) // 2] for _, bids in counted)
             break
     numbers = {
         "breach_confirmations": confirmations,

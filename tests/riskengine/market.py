@@ -139,8 +139,8 @@ class Bet:
 
 
 def decision(bet: Bet, contract: OptionContract, contracts: int) -> Decision:
-    """An approved opening, too long ago to count as a recent intent."""
-    decided = bet.at - timedelta(minutes=30)
+    """An approved opening, too long ago to count as a recent intent, and none of a burst."""
+    decided = bet.at - timedelta(minutes=30 + bet.portfolio.decisions.count())
     given = {"contracts": contracts, "limit_price": Decimal("1000000")}
     return factories.decision(bet.portfolio, contract=contract, decided_at=decided, expires_at=decided, **given)
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.selectors import latest_revision
-from positions.models import Portfolio, Position, State
+from positions.models import Portfolio, PortfolioStateChange, Position, State
 from positions.services.order_changes import limit_lock_waits
 from positions.services.orders import cancel_openings
 from positions.services.portfolio import SYSTEM_NAME, change_state, lock_portfolio
+from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched
 from riskengine.models import Breaker, BreakerState
 
@@ -33,7 +34,9 @@ def act(watched: Watched, tripped: set[str], *, holds: bool, now: datetime) -> b
     """Bring the portfolio into the state that its tripped breakers ask for. False: it is in it or in a stricter one.
     `holds`: something is open in it."""
     code = next(each for each in STATES if each in tripped)
-    if watched.state not in FROM[code] or (watched.state == State.HALTED and not holds):
+    if watched.state not in FROM[code]:
+        return False
+    if watched.state == State.HALTED and not (holds and _may_be_flattened(watched)):
         return False
     portfolio = watched.portfolio()
     to_state = STATES[code]
@@ -45,7 +48,7 @@ def act(watched: Watched, tripped: set[str], *, holds: bool, now: datetime) -> b
         breaker = Breaker.objects.filter(portfolio=locked, code=code, state=BreakerState.TRIPPED).first()
         if breaker is None or locked.state not in FROM[code]:
             return False  # a person was faster
-        if locked.state == State.HALTED and not (to_state == State.FLATTENING and _to_flatten(locked, breaker)):
+        if locked.state == State.HALTED and not (to_state == State.FLATTENING and _to_flatten(breaker)):
             return False
         event = breaker.events.filter(kind="tripped").latest("id")
         changed = change_state(
@@ -63,10 +66,23 @@ def act(watched: Watched, tripped: set[str], *, holds: bool, now: datetime) -> b
     return changed
 
 
-def _to_flatten(portfolio: Portfolio, breaker: Breaker) -> bool:
+def _may_be_flattened(watched: Watched) -> bool:
+    """Before it is locked: it may stand there all day with what it holds, and is looked at every second."""
+    if not limits_by_revision([watched.revision])[watched.revision].halt_flattens:
+        return False
+    halt = Breaker.objects.filter(portfolio=watched.portfolio_id, code="loss_l3", state=BreakerState.TRIPPED).first()
+    return halt is not None and _to_flatten(halt)
+
+
+def _to_flatten(halt: Breaker) -> bool:
     """Whether what stands still holds what was open at the trip: a person's halt sells nothing, the emergency does.
-    What came in later (adopted, bought by hand) is not sold by a halt that is over."""
-    return Position.objects.held().filter(portfolio=portfolio, entry_at__lte=breaker.tripped_at).exists()
+    What came in later is not sold by it, nor anything once all was closed since: that halt is over, and what is found
+    at the broker afterwards, however old, was adopted after it."""
+    held = Position.objects.held().filter(portfolio=halt.portfolio_id, entry_at__lte=halt.tripped_at)
+    over = PortfolioStateChange.objects.filter(
+        portfolio=halt.portfolio_id, cause="flattened", changed_at__gte=halt.tripped_at
+    )
+    return held.exists() and not over.exists()
 
 
 def cancel_all(portfolio: Portfolio, *, at: datetime, now: datetime, reason: str, who: str = SYSTEM_NAME) -> int:

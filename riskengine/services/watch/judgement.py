@@ -209,7 +209,7 @@ def look(judgement: Judgement, rows: Rows, limits: Limits, seven: bool) -> None:
 
     # A quote from before the open, or from before trading was resumed, is no price: neither a profit nor a blind stop
     # may rest on it.
-    opens_at, reopened = _trading_since(book, market)
+    opens_at, reopened = trading_since(book, market)
     today = book.confirmed_at >= opens_at
     bid, ask = np.where(today, book.bid, np.nan), np.where(today, book.ask, np.nan)
     age = np.where(today, (market.at - np.where(today, book.confirmed_at, market.at)) / SECOND, np.nan)
@@ -292,7 +292,7 @@ def oldest_usable(book: Book, market: Market, limits: Limits) -> IntColumn:
     return (np.where(market.recorded, limits.recorded_quote_max_age_seconds, live) * SECOND).astype(np.int64)
 
 
-def _trading_since(book: Book, market: Market) -> tuple[IntColumn, BoolColumn]:
+def trading_since(book: Book, market: Market) -> tuple[IntColumn, BoolColumn]:
     """Since when there are prices: the session's open, or the end of a halt in it; and where that is a halt's end."""
     reopened = (market.opens_at != NEVER) & (book.resumed_at > market.opens_at)
     return np.where(reopened, book.resumed_at, market.opens_at), reopened
@@ -302,7 +302,7 @@ def _unusable_since(book: Book, market: Market, fresh: BoolColumn, limits: Limit
     """Since when an unusable row has had no usable quote: the stored time, else when this quote became known or, if it
     was sound, too old. It is told by the quote, not by the look, so that a slow check counts the same seconds."""
     told = np.where(fresh, book.quoted_at, book.confirmed_at + oldest_usable(book, market, limits))
-    opens_at, _ = _trading_since(book, market)
+    opens_at, _ = trading_since(book, market)
     begun = np.maximum(opens_at, book.entry_at)
     told = np.where(book.confirmed_at < opens_at, begun, np.maximum(told, begun))
     stored = np.where(book.unusable_since == NEVER, told, np.maximum(book.unusable_since, opens_at))

@@ -2,7 +2,7 @@
 
     a usable quote                              the bid
     none                                        the last usable bid of a regular session
-    none for 10 s, and a fresh ask alone        0; the ten seconds are those of the stop
+    no bid for 10 s, beside a fresh ask         0; the ten seconds are those of the stop
 
 and what it is worth by more than one quote, which is what a breach is confirmed by (A-03): every position at the
 highest of the quotes that confirm its newest one. Cash rests on no quote: what is booked is confirmed.
@@ -19,11 +19,11 @@ import numpy as np
 from riskengine.calculators import breakers
 from riskengine.calculators.columns import BoolColumn, FloatColumn, at_least
 from riskengine.calculators.limits import Limits
+from riskengine.loading.book import microseconds
 from riskengine.loading.breakers import zero_dte
-from riskengine.loading.copying import NEVER
-from riskengine.loading.marks import confirming_quotes, last_usable_bids
+from riskengine.loading.marks import bidless_since, confirming_quotes, last_usable_bids
 from riskengine.loading.watched import Watched
-from riskengine.services.watch.judgement import SECOND, Judgement, groups
+from riskengine.services.watch.judgement import SECOND, Judgement, groups, trading_since
 
 HALF_A_CENT = 0.005
 CONFIRM_BY = ("breach_confirmations", "breach_spacing_seconds", "breach_window_seconds")
@@ -106,15 +106,17 @@ def _marks(
     rows = np.flatnonzero(~judgement.usable)
     if not len(rows):
         return marks, judgement.usable
-    # Also of a position that is being closed: its loss is not booked yet.
-    since = np.where(judgement.unusable_since == NEVER, book.quoted_at, judgement.unusable_since)
-    # A recorded quote holds until the next one; a live one as long as its feed says so.
-    until = np.where(market.recorded, market.at, book.confirmed_at)
-    gone = np.zeros(len(book), np.bool_)
-    for group, revision, _ in groups(book, rows):
-        gone[group] = at_least((until[group] - since[group]) / SECOND, limits[revision].stop_blind_seconds)
+    # Also of a position that is being closed: its loss is not booked yet. In a halt nobody bids, and that says nothing.
     in_session = (market.opens_at <= market.at) & (market.at < market.closes_at)
-    gone &= judgement.fresh & in_session & (book.ask > 0.0) & ~(book.bid > 0.0)
+    bidless = judgement.fresh & in_session & ~book.halted & (book.ask > 0.0) & ~(book.bid > 0.0)
+    asked = np.flatnonzero(bidless & ~judgement.usable)
+    since = np.maximum(bidless_since(book, asked, watched), trading_since(book, market)[0][asked])
+    # A recorded quote holds until the next one; a live one as long as its feed says so.
+    until = np.where(market.recorded, market.at, book.confirmed_at)[asked]
+    gone = np.zeros(len(book), np.bool_)
+    for group, revision, _ in groups(book, asked):
+        mine = np.searchsorted(asked, group)
+        gone[group] = at_least((until[mine] - since[mine]) / SECOND, limits[revision].stop_blind_seconds)
     marks[rows] = np.where(gone[rows], 0.0, last_usable_bids(book, rows, watched, limits))
     return marks, judgement.usable | gone
 
@@ -129,7 +131,9 @@ def confirm(
 ) -> Confirmed:
     """What the `wanted` portfolios (n) are worth by confirmed quotes. One statement, none where nothing is held.
 
-    A position whose quotes are too few to agree is taken at what was paid for it: nothing speaks for a loss yet.
+    A position whose quotes are too few to agree is taken at what was paid for it where that is more: nothing speaks for
+    a loss yet. So is one of today that never had a usable quote; one of an earlier day began this one at a value that
+    nobody knows any more, and nothing is confirmed beside it.
     """
     book, n = judgement.book, len(watched)
     agreed = worth.marks.copy()
@@ -141,9 +145,11 @@ def confirm(
         places = book.place[quotes.rows]
         numbers: dict[str, Any] = {name: np.broadcast_to(getattr(in_force, name), n)[places] for name in CONFIRM_BY}
         bids = breakers.confirmed_bids(quotes.bids, quotes.quoted_at, replace(in_force, **numbers))[quotes.which]
-        agreed[rows] = np.fmax(np.where(np.isnan(bids), book.entry[rows], bids), worth.marks[rows])
+        of_today = book.entry_at >= np.array([microseconds(each.day_at) for each in watched], np.int64)[book.place]
+        paid = np.where(of_today | ~np.isnan(worth.marks), book.entry, np.nan)[rows]
+        agreed[rows] = np.fmax(np.where(np.isnan(bids), paid, bids), worth.marks[rows])
     asked = np.where(wanted, worth.cash, np.nan)
     return Confirmed(
         throughout=asked + _held(judgement, agreed, n),
-        at_once=asked + _held(judgement, np.where(worth.quoted, worth.marks, agreed), n),
+        at_once=asked + _held(judgement, np.where(worth.quoted & ~book.halted, worth.marks, agreed), n),
     )

@@ -3,13 +3,16 @@
 from decimal import Decimal
 
 import pytest
+from django.db.models import F
 
 from positions.models import Portfolio, PortfolioStateChange, Position, State
 from riskengine.models import Breaker
 from tests.riskengine import market
+from tests.riskengine.counts import statements
 from tests.riskengine.watch import guarded
 from tests.riskengine.watch.desk import Desk
 from tests.riskengine.watch.guarded import fall, look, sell, state
+from tests.riskengine.watch.test_races import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +27,13 @@ def desk() -> Desk:
 
 def stands() -> str:
     return Portfolio.objects.get().state
+
+
+def buy_by_hand(desk: Desk, entry: str) -> None:
+    later = market.spxw("3705")
+    stops = {"initial_stop": Decimal(1), "current_stop": Decimal(1)}
+    desk.hold(1, "10.00", contract=later, entry_at=desk.at(entry), **stops)
+    desk.quote("10:44:00", "10.0000", "10.1000", contract=later)
 
 
 def test_what_a_person_halted_is_flattened_by_the_emergency(desk: Desk) -> None:
@@ -51,16 +61,82 @@ def test_it_is_flattened_once(desk: Desk) -> None:
     assert list(changes)[-2:] == ["FLATTENING", "HALTED"]
 
 
-def test_what_was_bought_by_hand_afterwards_is_not_sold(desk: Desk) -> None:
+@pytest.mark.parametrize("halted", [True, False], ids=["HALTED by a person", "ACTIVE"])
+@pytest.mark.parametrize("entry", ["10:42:30", "10:43:02", "10:44:00"], ids=["before", "with", "after the trip"])
+def test_what_is_found_when_the_halt_is_over_is_not_sold(entry: str, halted: bool) -> None:
+    """Bought by hand, and adopted when the broker's trades are read; however old, that is after the halt."""
+    desk = guarded.guarded()
+    if halted:
+        desk.state("HALTED")
     fall(desk, "80.0000")
     sell(Position.objects.get(), "8000", desk.at("10:43:04"), "emergency")
     desk.check("10:43:05", "risk")
-    later = market.spxw("3705")
-    desk.hold(
-        1, "10.00", contract=later, entry_at=desk.at("10:44:00"), initial_stop=Decimal(1), current_stop=Decimal(1)
-    )
-    desk.quote("10:44:00", "10.0000", "10.1000", contract=later)
+    buy_by_hand(desk, entry)
     for at in ("10:44:01", "10:44:30"):
         desk.check(at, "risk")
     assert Breaker.objects.get(code="loss_l3").state == "tripped"
     assert (stands(), desk.sold()) == (State.HALTED, [])
+
+
+def test_what_was_bought_between_the_trip_and_now_is_not_sold_by_it(desk: Desk) -> None:
+    """Nothing was open at the trip: the loss was booked."""
+    sell(Position.objects.get(), "7000", desk.at("10:42:50"), "stop")
+    desk.check("10:43:00", "risk")
+    assert state("loss_l3") == "tripped"
+    buy_by_hand(desk, "10:43:30")
+    desk.check("10:44:00", "risk")
+    assert (stands(), desk.sold()) == (State.HALTED, [])
+
+
+def test_what_a_person_flattened_while_it_tripped_is_not_flattened_again(desk: Desk) -> None:
+    desk.state("FLATTENING")
+    fall(desk, "80.0000")
+    desk.finish()
+    sell(Position.objects.get(), "8000", desk.at("10:43:04"), "flatten")
+    desk.check("10:43:05", "risk")
+    buy_by_hand(desk, "10:42:30")
+    desk.check("10:44:01", "risk")
+    assert (state("loss_l3"), stands()) == ("tripped", State.HALTED)
+
+
+def test_openings_of_it_are_cancelled(desk: Desk) -> None:
+    order = desk.bet.order(desk.contract, 1, "40.00")
+    fall(desk, "80.0000")
+    order.refresh_from_db()
+    assert order.status == "cancelling"
+
+
+def test_the_next_trip_flattens_again(desk: Desk) -> None:
+    fall(desk, "80.0000")
+    sell(Position.objects.get(), "8000", desk.at("10:43:04"), "emergency")
+    desk.check("10:43:05", "risk")
+    buy_by_hand(desk, "10:43:30")
+    Breaker.objects.filter(code="loss_l3").update(state="clear", version=F("version") + 1)
+    desk.check("10:44:30", "risk")
+    assert (state("loss_l3"), stands()) == ("tripped", State.FLATTENING)
+
+
+@pytest.mark.parametrize("flattens", [True, False])
+def test_looking_at_it_again_and_again_locks_nothing(desk: Desk, flattens: bool) -> None:
+    if not flattens:
+        desk.bet.revise(halt_flattens=False)
+    fall(desk, "80.0000")
+    if flattens:
+        sell(Position.objects.get(), "8000", desk.at("10:43:04"), "emergency")
+        desk.check("10:43:05", "risk")
+        buy_by_hand(desk, "10:43:30")
+    desk.check("10:44:00")
+    with statements() as sent:
+        desk.check("10:44:01")
+    assert stands() == State.HALTED
+    assert not [each for each in sent if "FOR NO KEY UPDATE" in each and "positions_portfolio" in each]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_checks_at_once_flatten_it_once(desk: Desk) -> None:
+    fall(desk, "80.0000")
+    Portfolio.objects.update(state=State.HALTED)
+    answers = at_once(*[lambda: desk.check("10:43:03", "risk")] * 4)
+    assert [answer.errors for answer in answers] == [{}] * 4
+    assert PortfolioStateChange.objects.filter(cause="loss_l3").count() == 2
+    assert stands() == State.FLATTENING
