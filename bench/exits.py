@@ -74,7 +74,7 @@ FILL = """
         (SELECT max(r.id) FROM accounts_riskprofilerevision r JOIN accounts_riskprofile f ON f.id = r.profile_id
          WHERE f.system = 'smart-0dte'),
         'open', 'LONG_CALL', 0.7, 'bench', '', '{}', '[]', '[]', '[]', true, '', '', 3, 3, 40.4, 12120, 12000, 1,
-        %(start)s - interval '1 hour', %(start)s, 'bench'
+        %(start)s - interval '20 minutes' - (k / %(portfolios)s) * interval '2 minutes', %(start)s, 'bench'
     FROM generate_series(1, %(positions)s) k,
         (SELECT array_agg(id ORDER BY id) AS ids FROM positions_portfolio) p,
         (SELECT array_agg(id ORDER BY id) AS ids FROM positions_optioncontract WHERE root = 'SPXW') c;

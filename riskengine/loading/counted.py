@@ -25,7 +25,6 @@ from riskengine.loading.watched import Watched
 
 SESSIONS_KEPT = 20  # the longer of the two rolling drawdowns
 LOOK_BACK = timedelta(days=45)  # 20 sessions, holidays and all
-LONGEST_GAP_SECONDS = 900.0  # between two checks; usually entries are refused after the 90 s of the heartbeat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
