@@ -110,5 +110,5 @@ def history(profile: RiskProfile) -> list[HistoryEntry]:
 
 
 def holds_in_force(profile: RiskProfile) -> QuerySet[LimitHold]:
-    """Limits that may not be raised just now, because a tripped breaker reads them."""
+    """Limits that may not be loosened just now, because a tripped breaker reads them."""
     return profile.limit_holds.filter(lifted_at__isnull=True).order_by("id")

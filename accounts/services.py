@@ -234,7 +234,7 @@ def _insert_revision(
 
 
 def hold_limit(*, profile: RiskProfile, parameter: str, held_by: str, now: datetime) -> None:
-    """Keep a limit from being raised while `held_by` (a tripped breaker) reads it. Doing it twice changes nothing."""
+    """Keep a limit from being loosened while `held_by` (a tripped breaker) reads it. Doing it twice changes nothing."""
     if parameter not in PARAMETERS:
         raise ValueError(f"There is no parameter {parameter!r}.")
     hold = LimitHold(profile=profile, parameter=parameter, held_by=held_by, placed_at=now)

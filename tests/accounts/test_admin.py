@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.models import ApiToken, RiskProfile
 from accounts.selectors import ladders_of, latest_revision, numbers_of
-from accounts.services import RISK_MANAGERS, restore_revision, revise_profile
+from accounts.services import RISK_MANAGERS, hold_limit, restore_revision, revise_profile
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,29 @@ def test_saving_puts_the_next_revision_in_force(manager, profile):
     latest = latest_revision(profile)
     assert (latest.number, latest.max_vix_threshold, latest.author_name) == (2, 28, "maria")
     assert latest.reason == "Less risk in March."
+
+
+@pytest.mark.parametrize(
+    ("name", "looser", "sentence"),
+    [
+        ("max_daily_loss", "0.12", "L2: daily loss limit is held at 10.0% by the {0}: {1} it can be lowered, but not"),
+        ("vix_clear_minutes", "4", "Calm before the VIX breaker clears is held at 5 min by the {0}: {1} it can be rai"),
+        ("halt_flattens", None, "The halt flattens is held at yes by the {0}: {1} it cannot be turned off."),
+        ("volatility_index", "VIX1D", "Volatility index is held at VIX by the {0}: {1} it stays as it is."),
+    ],
+)
+def test_a_held_limit_is_not_loosened_in_the_form_and_the_page_says_which_way(manager, profile, name, looser, sentence):
+    holder, until = "breaker of smart-0dte", "until that has cleared"
+    hold_limit(profile=profile, parameter=name, held_by=holder, now=factories.NOW)
+    typed = as_typed(profile)
+    typed.pop(name)
+    response = manager.post(page(profile), typed | ({name: looser} if looser else {}))
+    assert response.context["adminform"].form.errors[name][0].startswith(sentence.format(holder, until))
+    assert latest_revision(profile).number == 1
+    said = sentence.split(" is held")[0] + f" is held by the {holder}: {until} it "
+    assert said in manager.get(page(profile)).content.decode()
+    manager.post(page(profile), as_typed(profile, max_vix_threshold="28"))
+    assert latest_revision(profile).number == 2, "what is not held is saved beside it"
 
 
 @pytest.mark.parametrize("typed", ["NaN", "sNaN", "Infinity", "1e9999999", "1e-9999999", "1" * 5000])

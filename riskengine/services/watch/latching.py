@@ -22,10 +22,11 @@ from riskengine.services.watch.breakers import CLEARED, TRIPPED, Change
 
 # The parameters that each breaker reads: held while it is tripped, they can be tightened and not loosened.
 _CONFIRMED_BY = ("breach_confirmations", "breach_spacing_seconds", "breach_window_seconds", "breach_immediate_multiple")
+_OF_DAY = ("account_size", "daily_loss_alert_share", *_CONFIRMED_BY)  # who stands at L1 is warned of L2
 READS: dict[str, tuple[str, ...]] = {
-    "loss_l1": ("confirm_entries_loss", "account_size", *_CONFIRMED_BY),
-    "loss_l2": ("max_daily_loss", "account_size", *_CONFIRMED_BY),
-    "loss_l3": ("emergency_halt_loss", "account_size", "halt_flattens", *_CONFIRMED_BY),
+    "loss_l1": ("confirm_entries_loss", *_OF_DAY),
+    "loss_l2": ("max_daily_loss", *_OF_DAY),
+    "loss_l3": ("emergency_halt_loss", "halt_flattens", *_OF_DAY),
     "drawdown_5": ("drawdown_5_session", *_CONFIRMED_BY),
     "drawdown_20": ("drawdown_20_session", *_CONFIRMED_BY),
     "vix": ("max_vix_threshold", "vix_clear_minutes", "volatility_index", "vix_max_age_seconds"),
