@@ -7,6 +7,9 @@ from django.db.models import F
 
 from positions.models import Portfolio, PortfolioStateChange, Position, State
 from riskengine.models import Breaker
+from riskengine.services.watch.clearing import clear_breaker
+from riskengine.services.watch.kill import kill
+from tests import factories
 from tests.riskengine import market
 from tests.riskengine.counts import statements
 from tests.riskengine.watch import guarded
@@ -104,6 +107,28 @@ def test_openings_of_it_are_cancelled(desk: Desk) -> None:
     fall(desk, "80.0000")
     order.refresh_from_db()
     assert order.status == "cancelling"
+
+
+def test_what_a_person_killed_stays_halted_when_the_emergency_is_cleared() -> None:
+    """Killed and sold by a person; what was bought by hand since falls to L3, is flattened by it, and a person clears
+    that alone."""
+    desk = guarded.guarded()
+    why = {"reason": "Enough for today.", "actor": None, "actor_name": "owner"}
+    kill(portfolios=[desk.portfolio], verbs=["flatten"], confirmed=True, now=desk.bet.wall(desk.at("10:42:10")), **why)
+    sell(Position.objects.get(), "20000", desk.at("10:42:20"), "flatten")
+    desk.check("10:42:21", "risk")
+    assert stands() == State.HALTED
+    buy_by_hand(desk, "10:43:30")
+    Portfolio.objects.update(cash=F("cash") - 13_000)
+    desk.check("10:44:01", "risk")
+    assert (state("loss_l3"), stands()) == ("tripped", State.FLATTENING)
+    sell(Position.objects.get(quantity_open=1), "14000", desk.at("10:44:05"), "emergency")
+    desk.check("10:44:06", "risk")
+    assert stands() == State.HALTED
+    manager = factories.user("manager", is_staff=True, is_superuser=True)
+    now = desk.bet.wall(desk.at("10:44:10"))
+    clear_breaker(breaker=Breaker.objects.get(code="loss_l3"), actor=manager, reason="Seen.", now=now)
+    assert (state("loss_l3"), stands()) == ("clear", State.HALTED)
 
 
 def test_the_next_trip_flattens_again(desk: Desk) -> None:
