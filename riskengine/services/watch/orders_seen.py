@@ -1,19 +1,22 @@
-"""Orders that the broker refused, in words."""
+"""Orders that the broker refused, and exits that nobody takes, in words."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from positions.models import OrderIntent
 from riskengine.models import Severity
 from riskengine.services.watch.alerts import NewAlert
 
-EXIT_FAILING, ORDER_REJECTED = "EXIT_FAILING", "ORDER_REJECTED"
+EXIT_FAILING, EXIT_WAITING, ORDER_REJECTED = "EXIT_FAILING", "EXIT_WAITING", "ORDER_REJECTED"
 FAILS_ALLOWED = 2
+PATIENCE = timedelta(seconds=60)  # of market time: a marketable exit takes seconds where somebody bids
 INTENTS = dict(OrderIntent.choices)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An intent that was refused, or whose orders were `count` times. `detail`: the broker's words."""
+    """An intent that was refused, or whose orders were `count` times, or that waits for `count` seconds. `detail`: the
+    broker's words, or what it is meant to do."""
 
     portfolio_id: int
     position_id: int | None
@@ -39,6 +42,26 @@ def exit_failing(order: Rejected) -> NewAlert:
         limit=FAILS_ALLOWED,
         unit="refusals",
         stage=min(max(order.count.bit_length() - 2, 0), 6),  # told again at 4, 8, 16 ... refusals
+    )
+
+
+def exit_waiting(order: Rejected) -> NewAlert:
+    """All of a position is to be sold and is not: nobody bids, or the broker does not answer. It ends with the exit."""
+    limit, what = int(PATIENCE.total_seconds()), INTENTS.get(order.detail, order.detail)
+    return NewAlert(
+        code=EXIT_WAITING,
+        key=f"exit_waiting:{order.order_id}",
+        severity=Severity.CRITICAL,
+        title="An exit is not filled",
+        happened=f"Exit {order.order_id} of position {order.position_id} ({what}) has waited for {order.count:,} s; "
+        f"{limit} s are long. Nobody bids, or the broker does not answer.",
+        to_do="Look at the position at the broker and close it there if it must be closed. The exit goes on by itself.",
+        portfolio_id=order.portfolio_id,
+        position_id=order.position_id,
+        value=order.count,
+        limit=limit,
+        unit="seconds",
+        stage=min((order.count // limit).bit_length() - 1, 6),  # told again after 2, 4, 8 ... minutes
     )
 
 

@@ -11,11 +11,21 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from positions.models.order import WHOLE_POSITION
 from riskengine.models import Pulse, Severity
 from riskengine.services.watch.alerts import ESCALATE_AFTER, NewAlert, escalate, raise_alerts, resolve, standing
 from riskengine.services.watch.breakers_seen import NEAR, TRIPPED, breaker_alerts
 from riskengine.services.watch.delivery import Delivered, deliver
-from riskengine.services.watch.orders_seen import EXIT_FAILING, ORDER_REJECTED, Rejected, exit_failing, order_rejected
+from riskengine.services.watch.orders_seen import (
+    EXIT_FAILING,
+    EXIT_WAITING,
+    ORDER_REJECTED,
+    PATIENCE,
+    Rejected,
+    exit_failing,
+    exit_waiting,
+    order_rejected,
+)
 
 STALE_AFTER = timedelta(seconds=90)  # of the last risk check; entries are refused beyond it (A-10)
 ALERTS = "alerts"  # the pulse of the task that beat sends to the queue `work`
@@ -45,6 +55,14 @@ _LOOK = """
     WHERE o.parent_id IS NULL AND o.intent <> 'open'
       AND o.status IN ('planned', 'submitting', 'working', 'cancelling', 'unknown')
     GROUP BY o.id, p.name HAVING count(*) >= 2
+    UNION ALL
+    SELECT 'waiting', o.portfolio_id, p.name, o.position_id, o.id,
+           extract(epoch FROM h.market_at - o.created_at)::float8, o.intent
+    FROM positions_order o
+    JOIN positions_portfolio p ON p.id = o.portfolio_id
+    JOIN positions_heartbeat h ON h.portfolio_id = o.portfolio_id AND h.scope = 'risk'
+    WHERE o.parent_id IS NULL AND o.intent = ANY(%(whole)s) AND h.market_at >= o.created_at + %(patience)s
+      AND o.status IN ('planned', 'submitting', 'working', 'cancelling', 'unknown')
     UNION ALL
     SELECT 'rejected', o.portfolio_id, p.name, o.position_id, o.id, o.quantity::float8,
            o.intent || ': ' || o.reject_reason
@@ -127,7 +145,9 @@ def _look(now: datetime) -> list[Seen]:
                 "gap": now - GAP,
                 "stale": now - STALE_AFTER,
                 "events": EVENTS_LOOKED_AT,
-                "codes": [CHECKS_STALLED, CLOCK_STALLED, EXIT_FAILING],
+                "codes": [CHECKS_STALLED, CLOCK_STALLED, EXIT_FAILING, EXIT_WAITING],
+                "whole": list(WHOLE_POSITION),
+                "patience": PATIENCE,
                 "rejected": ORDER_REJECTED,
                 "breakers": [TRIPPED, NEAR],
                 "unanswered": now - ESCALATE_AFTER[0],
@@ -163,6 +183,7 @@ def _rejected(seen: Seen) -> Rejected:
 _ALERTS: dict[str, Callable[[Seen], NewAlert]] = {
     "stale": lambda seen: checks_stalled(seen.portfolio_id, seen.name, seen.number),
     "failing": lambda seen: exit_failing(_rejected(seen)),
+    "waiting": lambda seen: exit_waiting(_rejected(seen)),
     "rejected": lambda seen: order_rejected(_rejected(seen)),
 }
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from positions.models import Heartbeat
 from positions.services import working
 from riskengine.models import Alert
 from riskengine.services.watch.watchdog import run_alerts
@@ -55,6 +56,34 @@ def test_a_stop_that_the_broker_refuses_twice(broker: FlakyBroker) -> None:
     work(at + 4 * SECOND)
     run_alerts(now=at + 6 * SECOND)
     assert said("EXIT_FAILING") is None, "it was sold"
+
+
+def test_a_stop_that_nobody_takes_or_the_broker_does_not_answer(broker: FlakyBroker) -> None:
+    position = bought(portfolio())
+    at = START + 60 * SECOND
+    quote(position.contract, at, "33.00", "33.40")
+    exit_of(position, "stop", at)
+
+    def checked(seconds: int) -> None:
+        """The last risk check has seen so many seconds go by; the orders are not worked."""
+        Heartbeat.objects.update_or_create(
+            portfolio=position.portfolio,
+            scope="risk",
+            defaults={"finished_at": at + seconds * SECOND, "market_at": at + seconds * SECOND},
+        )
+        run_alerts(now=at + seconds * SECOND)
+
+    checked(59)
+    assert said("EXIT_WAITING") is None
+    checked(60)
+    alert = said("EXIT_WAITING")
+    assert (alert.severity, alert.position, float(alert.value), float(alert.limit)) == ("critical", position, 60, 60)
+    assert "(Stop) has waited for 60 s" in alert.happened
+    quote(position.contract, at + 61 * SECOND, "33.00", "33.40")
+    for second in range(61, 81):
+        work(at + second * SECOND)
+    checked(90)
+    assert said("EXIT_WAITING") is None, "it was sold"
 
 
 @pytest.mark.parametrize(
