@@ -145,8 +145,9 @@ def confirm(
         places = book.place[quotes.rows]
         numbers: dict[str, Any] = {name: np.broadcast_to(getattr(in_force, name), n)[places] for name in CONFIRM_BY}
         bids = breakers.confirmed_bids(quotes.bids, quotes.quoted_at, replace(in_force, **numbers))[quotes.which]
-        of_today = book.entry_at >= np.array([microseconds(each.day_at) for each in watched], np.int64)[book.place]
-        paid = np.where(of_today | ~np.isnan(worth.marks), book.entry, np.nan)[rows]
+        began = {place: microseconds(watched[place].day_at) for place in np.unique(book.place[rows]).tolist()}
+        of_today = book.entry_at[rows] >= np.array([began[place] for place in book.place[rows].tolist()], np.int64)
+        paid = np.where(of_today | ~np.isnan(worth.marks[rows]), book.entry[rows], np.nan)
         agreed[rows] = np.fmax(np.where(np.isnan(bids), paid, bids), worth.marks[rows])
     asked = np.where(wanted, worth.cash, np.nan)
     return Confirmed(
