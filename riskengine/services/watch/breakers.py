@@ -123,12 +123,16 @@ def judge_losses(look: Look, facts: Facts | None, confirm: Callable[[BoolColumn]
     if not (blind.any() or any(verdict.breached.any() or verdict.alert.any() for verdict in at_marks.values())):
         return  # the usual case
     open_to = {code: ~look.memory.tripped[:, PLACE[code]] for code in at_marks}
-    wanted = np.logical_or.reduce([(at_marks[code].breached | blind) & open_to[code] for code in at_marks])
+    # Far beyond the limit by quotes of now alone: nothing else needs to be read.
+    sudden = {code: verdict.immediate & look.worth.current for code, verdict in at_marks.items()}
+    wanted = np.logical_or.reduce(
+        [((at_marks[code].breached & ~sudden[code]) | blind) & open_to[code] for code in at_marks]
+    )
     confirmed = confirm(wanted) if wanted.any() else None
     sure = at_marks if confirmed is None else losses(look, facts, confirmed.throughout)
     at_once = at_marks if confirmed is None else losses(look, facts, confirmed.at_once)
     for code, verdict in at_marks.items():
-        trips = wanted & open_to[code] & (sure[code].breached | at_once[code].immediate)
+        trips = open_to[code] & (sudden[code] | (wanted & (sure[code].breached | at_once[code].immediate)))
         warns = verdict.alert & open_to[code] & ~trips & (look.memory.alerted[:, PLACE[code]] != look.day)
         told = replace(verdict, value=np.where(np.isnan(verdict.value), sure[code].value, verdict.value))
         for row in np.flatnonzero(trips | warns).tolist():

@@ -33,7 +33,7 @@ CONFIRM_BY = ("breach_confirmations", "breach_spacing_seconds", "breach_window_s
 class Valuation:
     """`start` and `deposits` are those of the New York date, `basis` what its loss limits are shares of. `marks` and
     `quoted` are by position: USD a share, and whether a quote of now says so. `settled`: nothing was booked between the
-    reads of the book and of the cash, which else is not known."""
+    reads of the book and of the cash, which else is not known. `current`: every position has a quote of now."""
 
     cash: FloatColumn
     equity: FloatColumn
@@ -43,6 +43,7 @@ class Valuation:
     marks: FloatColumn
     quoted: BoolColumn
     settled: BoolColumn
+    current: BoolColumn
 
     @property
     def pnl(self) -> FloatColumn:
@@ -84,6 +85,7 @@ def value(
         marks=marks,
         quoted=quoted,
         settled=settled,
+        current=np.bincount(judgement.book.place, ~quoted | judgement.book.halted, len(watched)) == 0.0,
     )
 
 
