@@ -1,12 +1,12 @@
 """Everything that is open in some portfolios, as rows for a page and as columns for the rules that judge them.
 
-One statement a question, whatever is open and however many portfolios there are (the volatility index apart: one a
-portfolio).
+One statement a question, whatever is open and however many portfolios there are (the volatility index and the prices of
+underlyings apart: one a portfolio).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
@@ -20,12 +20,12 @@ from positions.market.calendar import Calendar, OutsideCalendar, Session, new_yo
 from positions.market.clock import market_now
 from positions.market.contracts import TICK_TABLES
 from positions.market.ticks import TICK_CHANGES_AT, tick_columns
-from positions.market_selectors import VixLevel, vix_at
+from positions.market_selectors import UnderlyingPrice, VixLevel, underlying_prices, vix_at
 from positions.models import EquitySnapshot, Heartbeat, Order, Portfolio, Position, SliceState
 from riskengine.calculators import take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.limits import Limits
-from riskengine.loading import market
+from riskengine.loading import market, pricing
 from riskengine.loading.limits import limits_of
 from riskengine.models import Breaker, BreakerState, Reading
 
@@ -61,6 +61,7 @@ class Book:
     positions: list[Position]
     orders: list[Order]
     quotes: dict[int, LastQuote] = field(default_factory=dict)
+    spots: dict[int, UnderlyingPrice] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:
@@ -127,9 +128,16 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
                 positions=held.get(pk, []),
                 orders=working.get(pk, []),
                 quotes={contract: quote for (owner, contract), quote in quotes.items() if owner == pk},
+                spots=_spots(held.get(pk, []), source[pk], at[pk]),
             )
         )
     return books
+
+
+def _spots(positions: Sequence[Position], source: str, at: datetime) -> dict[int, UnderlyingPrice]:
+    """The price of each underlying that something is held in; no statement where nothing is."""
+    held = {position.contract.underlying_id for position in positions}
+    return underlying_prices(held, source=source, now=at) if held else {}
 
 
 def _by_portfolio(rows: object) -> dict[int, list]:
@@ -178,6 +186,9 @@ class Held:
     bid: FloatColumn
     ask: FloatColumn
     age_seconds: FloatColumn
+    spot: FloatColumn
+    strike: FloatColumn
+    call: BoolColumn
     days: FloatColumn
     seconds_to_close: IntColumn
     seconds_open: IntColumn
@@ -225,6 +236,9 @@ def _held(book: Book, limits: Limits, positions: tuple[Position, ...]) -> Held:
         bid=market.column([None if quote is None else quote.bid for quote in quotes]),
         ask=market.column([None if quote is None else quote.ask for quote in quotes]),
         age_seconds=market.column(ages),
+        spot=np.array([_spot(book, position) for position in positions], np.float64),
+        strike=market.column([position.contract.strike for position in positions]),
+        call=np.array([position.contract.right == "C" for position in positions], bool),
         days=days,
         seconds_to_close=to_close,
         seconds_open=seconds_open,
@@ -236,6 +250,14 @@ def _held(book: Book, limits: Limits, positions: tuple[Position, ...]) -> Held:
         under_three=under,
         from_three=from_three,
     )
+
+
+def _spot(book: Book, position: Position) -> float:
+    """NaN where it is older than an entry would take it (A-14)."""
+    limits = book.limits
+    oldest = limits.quote_max_age_seconds if book.live else limits.recorded_quote_max_age_seconds
+    found = book.spots.get(position.contract.underlying_id)
+    return pricing.known(found, book.at, timedelta(seconds=float(oldest)))
 
 
 def _times(book: Book, positions: Sequence[Position], at: datetime) -> tuple[FloatColumn, IntColumn, IntColumn]:

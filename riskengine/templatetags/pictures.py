@@ -123,8 +123,7 @@ TIER_WORDS = {
     "deferred": "carried into the next, sells",
     "cancelled": "cancelled,",
 }
-TARGET_WIDTH = 16.0  # percent of the width
-CROWDED = 13.0  # percent of the width under which two labels would touch
+CHARACTER = 2.2  # percent of the narrowest axis of an open bet, 260 pixels, that a letter takes
 
 
 @register.inclusion_tag("riskengine/_pnl_gauge.html")
@@ -220,13 +219,11 @@ def _label(
     """Texts under the axis, the next tier's first; one that would touch another is shortened, then left out.
 
     Returns the target's own text, and whether it stands above the axis for want of room."""
-    taken = [] if stop_at is None else [(stop_at, stop_at + 16)]
+    taken = [] if stop_at is None else [(stop_at, stop_at + _wide(f"stop {wording.price(bet['stop'])}"))]
     for tier in sorted(tiers, key=lambda each: (not each["is_next"], each["number"])):
         tier["text"], tier["anchor"], tier["title"] = "", "before" if tier["at"] > 92 else "", _title(tier, bet)
-        for text, width in (
-            (f"T{tier['number']} {wording.price(tier['price'])}", CROWDED),
-            (f"T{tier['number']}", 5.0),
-        ):
+        for text in (f"T{tier['number']} {wording.price(tier['price'])}", f"T{tier['number']}"):
+            width = _wide(text)
             right = tier["at"] + (0 if tier["anchor"] else width / 2)
             span = (right - width, right)
             if all(span[1] <= left or span[0] >= end for left, end in taken):
@@ -236,10 +233,16 @@ def _label(
     if target_at is None:
         return "", False
     text = f"target {wording.price(bet['target'])}"
-    if all(target_at - TARGET_WIDTH >= end or target_at <= left for left, end in taken):
+    start = target_at - _wide(text)
+    if all(start >= end or target_at <= left for left, end in taken):
         return text, False
-    crowded_above = bid_at is not None and bid_at > target_at - TARGET_WIDTH - CROWDED / 2
+    crowded_above = bid_at is not None and bid_at > start - _wide("bid 000.00") / 2
     return ("", False) if crowded_above else (text, True)
+
+
+def _wide(text: str) -> float:
+    """How much of the narrowest axis a text takes, percent."""
+    return CHARACTER * (len(text) + 1)
 
 
 def _title(tier: Mapping[str, Any], bet: Mapping[str, Any]) -> str:

@@ -347,7 +347,7 @@ def test_every_text_stands_out_from_its_ground(
         assert page.evaluate(CONTRAST) == []
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_no_two_texts_of_a_ladder_touch(look: Look, width: int) -> None:
     with look(viewport={"width": width, "height": 900}) as page:
         touching = page.evaluate(

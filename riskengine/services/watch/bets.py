@@ -15,7 +15,9 @@ from positions.models import Order, OrderIntent, PositionStatus, SliceState
 from positions.models.order import WHOLE_POSITION
 from riskengine.calculators import exposure, stops, take_profit, wording
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
+from riskengine.calculators.greeks import Greeks, greeks, implied_volatility
 from riskengine.loading.desk import Book, Held, columns
+from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.watch.words import contract_label, short_label
 
@@ -25,13 +27,15 @@ MOST_STAGES = 8  # of a risk-reward ladder: where the target stands is found by 
 @dataclass(frozen=True, slots=True, eq=False)
 class Valued:
     """Positions with what they are worth: `worth` is the bid (0 where only an ask is left, never above the ask; the
-    last known where the quote is stale), `dollars` their exposure, `usable` whether the quote may be acted on."""
+    last known where the quote is stale), `dollars` their exposure, `usable` whether the quote may be acted on, `greeks`
+    a share, of a quote of now."""
 
     held: Held
     fresh: BoolColumn
     usable: BoolColumn
     worth: FloatColumn
     dollars: FloatColumn
+    greeks: Greeks
 
     @property
     def value(self) -> FloatColumn:
@@ -56,7 +60,15 @@ def _valued(book: Book, held: Held) -> Valued:
         usable=stops.usable_for_exit(held.bid, held.ask, held.tick(held.bid), fresh, held.limits),
         worth=np.fmin(bid, held.ask),
         dollars=exposure.position_exposure(held.quantity.astype(np.float64), held.multiplier, held.entry, marked),
+        greeks=_greeks(held, np.where(fresh, (held.bid + held.ask) / 2.0, np.nan)),
     )
+
+
+def _greeks(held: Held, mid: FloatColumn) -> Greeks:
+    seconds = np.where(held.seconds_to_close < 0, np.nan, held.seconds_to_close)
+    given = held.spot, held.strike, seconds
+    volatility = implied_volatility(mid, *given, RATE, DIVIDEND_YIELD, held.call)
+    return greeks(*given, volatility, RATE, DIVIDEND_YIELD, held.call)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,6 +183,11 @@ def _row(book: Book, each: Valued, exits: Plan, i: int, orders: list[Order]) -> 
         "pnl": None if worth is None else (worth - entry) * shares,
         "gap": None if worth is None else -worth * shares,
         "realised": float(position.realised_pnl),
+        "high_water": known(held.high_water[i]),
+        "delta": known(each.greeks.delta[i]),
+        "gamma": known(each.greeks.gamma[i]),
+        "theta_per_day": known(each.greeks.theta_per_day[i] * shares),
+        "vega_per_point": known(each.greeks.vega_per_point[i] * shares),
         "stop": stop,
         "initial_stop": known(held.initial_stop[i]),
         "stop_distance": _distance(stop, worth),
