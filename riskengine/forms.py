@@ -88,8 +88,9 @@ class PlaceForm(forms.Form):
         min_value=1,
         max_value=1_000_000,
         error_messages=dict.fromkeys(
-            ("required", "invalid", "min_value", "max_value"), "Say how many contracts: a whole number of at least 1."
-        ),
+            ("required", "invalid", "min_value"), "Say how many contracts: a whole number of at least 1."
+        )
+        | {"max_value": "One order takes at most 1,000,000 contracts, and the ticket says how many this bet may be."},
     )
     pace = forms.ChoiceField(choices=[("normal", "normal"), ("fast", "fast"), ("patient", "patient")])
     key = forms.CharField(min_length=8, max_length=64)

@@ -31,9 +31,10 @@ from riskengine.services.watch.words import contract_label
 from riskengine.services.wording import price
 from riskengine.views.header import header
 from riskengine.views.records import decision_or_404, order_or_404, position_or_404
+from riskengine.views.signed_in import signed_in
 
 
-@login_required
+@signed_in
 @require_POST
 def place(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for the entry that the ticket's button named. Pressing it is the person's confirmation, unless they only
@@ -43,7 +44,7 @@ def place(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         for problem in (message for found in form.errors.values() for message in found):
             messages.error(request, problem)
-        return redirect("size", slug=slug)
+        return _back_to(slug, request.POST.get("contract", ""), request.POST.get("confidence", ""))
     asked = form.cleaned_data
     entry = EntryRequest(
         contract=asked["contract"],
@@ -64,14 +65,16 @@ def place(request: HttpRequest, slug: str) -> HttpResponse:
         )
     except (IdempotencyConflict, PortfolioBusy, OutsideCalendar, ValueError) as problem:
         messages.error(request, str(problem))
-        question = urlencode(
-            {"contract": asked["contract"].occ_symbol.replace(" ", ""), "confidence": asked["confidence"]}
-        )
-        return redirect(f"{reverse('size', args=[slug])}?{question}")
+        return _back_to(slug, asked["contract"].occ_symbol.replace(" ", ""), str(asked["confidence"]))
     return _answered(request, answer)
 
 
-@login_required
+def _back_to(slug: str, contract: str, confidence: str) -> HttpResponse:
+    """To the ticket with its question."""
+    return redirect(f"{reverse('size', args=[slug])}?{urlencode({'contract': contract, 'confidence': confidence})}")
+
+
+@signed_in
 @require_POST
 def confirm(request: HttpRequest, decision_id: int) -> HttpResponse:
     """Let an approved decision through that waits for a person."""
@@ -102,7 +105,7 @@ def _answered(request: HttpRequest, answer: Authorised) -> HttpResponse:
     return redirect("desk")
 
 
-@login_required
+@signed_in
 @require_POST
 def cancel(request: HttpRequest, order_id: int) -> HttpResponse:
     """Take back what of an opening is not filled yet."""

@@ -1,7 +1,6 @@
 """Answering an alert."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -10,9 +9,10 @@ from django.views.decorators.http import require_POST
 from riskengine.models import Alert
 from riskengine.selectors import alert_for
 from riskengine.services.watch.alerts import acknowledge as acknowledge_alert
+from riskengine.views.signed_in import signed_in
 
 
-@login_required
+@signed_in
 @require_POST
 def acknowledge(request: HttpRequest, alert_id: int) -> HttpResponse:
     """The person has seen it. A repeat changes nothing."""

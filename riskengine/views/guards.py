@@ -87,7 +87,11 @@ def go_on(request: HttpRequest, slug: str) -> HttpResponse:
 
     page = {
         "title": f"Let {portfolio.name} trade again",
-        "lines": [f"It is {portfolio.state}: nothing is opened. Stops and targets go on in every state."],
+        "lines": [
+            "It is ACTIVE already."
+            if portfolio.state == "ACTIVE"
+            else f"It is {portfolio.state}: nothing is opened. Stops and targets go on in every state."
+        ],
         "button": "Return it to ACTIVE, in my name",
         "possible": portfolio.state != "ACTIVE",
         "allowed": _has(request.user, REACTIVATES),

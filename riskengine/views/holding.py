@@ -24,6 +24,7 @@ from riskengine.services.watch.words import contract_label
 from riskengine.services.wording import price
 from riskengine.views.header import header
 from riskengine.views.records import position_or_404
+from riskengine.views.signed_in import signed_in
 
 
 @never_cache
@@ -114,7 +115,7 @@ def _tighten(request: HttpRequest, position: Position, form: TightenForm) -> boo
 # ---- The journal ----
 
 
-@login_required
+@signed_in
 @require_POST
 def note(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
     """Keep a note."""
@@ -127,7 +128,7 @@ def note(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
     return _to_journal(portfolio, position)
 
 
-@login_required
+@signed_in
 @require_POST
 def tags(request: HttpRequest, slug: str, position_id: int) -> HttpResponse:
     """Add a tag, or remove the one whose button was pressed."""

@@ -24,6 +24,7 @@ from positions.selectors import (
     tags_of,
 )
 from positions.services.journal import may_write
+from riskengine.services.decide.entries import CONFIRMS
 from riskengine.services.decide.what_if import NotRecorded, what_if
 from riskengine.services.watch.life import decision_of, decision_row, life_of, orders_of, position_row
 from riskengine.services.watch.path import path_of
@@ -75,6 +76,7 @@ def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
         "decision": decision_of(found, now=now),
         "position_id": held.pk if held else None,
         "revision": found.revision,
+        "confirmed_as": _made_of(found, f"{CONFIRMS}{found.pk}"),
         "revisions": others.order_by("-number"),
     }
     asked = request.GET.get("revision", "")
@@ -84,6 +86,11 @@ def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
         except NotRecorded as problem:
             context["other_problem"] = str(problem)
     return render(request, "riskengine/decision.html", header(request.user, now, found.portfolio) | context)
+
+
+def _made_of(proposal: Decision, key: str) -> Decision | None:
+    """The decision that a person's yes made of a proposal: it is judged anew, and may be of another size."""
+    return proposal.portfolio.decisions.filter(idempotency_key=key).order_by("-id").first()
 
 
 def decision_or_404(request: HttpRequest, decision_id: int) -> Decision:
@@ -104,6 +111,11 @@ def position_path(request: HttpRequest, slug: str, position_id: int) -> JsonResp
     return JsonResponse(path_of(position, portfolio, now=timezone.now()))
 
 
+def asked_for(request: HttpRequest, name: str) -> str:
+    """A filter of the address. A NUL is in no text that the database holds, and it takes none: nothing matches."""
+    return request.GET.get(name, "").replace("\0", "\ufffd")
+
+
 APPROVED = "approved"  # beside the codes of refusals, in the choice of what is listed
 
 
@@ -113,7 +125,7 @@ APPROVED = "approved"  # beside the codes of refusals, in the choice of what is 
 def decisions(request: HttpRequest) -> HttpResponse:
     """Every decision the person may see, the latest first; of one portfolio, or of one verdict."""
     visible = Decision.objects.filter(portfolio__in=Portfolio.objects.visible_to(request.user))
-    chosen, verdict = request.GET.get("portfolio", ""), request.GET.get("verdict", "")
+    chosen, verdict = asked_for(request, "portfolio"), asked_for(request, "verdict")
     if chosen:
         visible = visible.filter(portfolio__slug=chosen)
     refused = visible.exclude(refusal_code="").order_by("refusal_code").values_list("refusal_code", flat=True)
@@ -140,7 +152,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
 def positions(request: HttpRequest) -> HttpResponse:
     """Every position the person may see, the latest first; of one portfolio, or with one tag."""
     rows = positions_for(request.user)
-    chosen, tag = request.GET.get("portfolio", ""), request.GET.get("tag", "")
+    chosen, tag = asked_for(request, "portfolio"), asked_for(request, "tag")
     if chosen:
         rows = rows.filter(portfolio__slug=chosen)
     if tag:
@@ -166,7 +178,7 @@ def orders(request: HttpRequest) -> HttpResponse:
         .select_related("contract", "portfolio")
         .order_by("-id")
     )
-    chosen = request.GET.get("portfolio", "")
+    chosen = asked_for(request, "portfolio")
     if chosen:
         intents = intents.filter(portfolio__slug=chosen)
     page = Paginator(intents, ROWS_A_PAGE).get_page(request.GET.get("page"))

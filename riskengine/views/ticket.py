@@ -26,6 +26,7 @@ from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.request import SizeRequest
 from riskengine.services.decide.sizing import preview_size
 from riskengine.views.header import header
+from riskengine.views.signed_in import signed_in
 
 UNPROCESSABLE = 422
 KEY_BYTES = 12
@@ -55,7 +56,7 @@ def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "riskengine/_answer.html", context, status=status)
 
 
-@login_required
+@signed_in
 @require_POST
 def set_clock(request: HttpRequest, slug: str) -> HttpResponse:
     """Set a recorded market to another minute of its day, and go back to the page."""

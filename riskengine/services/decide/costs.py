@@ -68,7 +68,7 @@ def rows(judged: Judged, costs: Consequences, i: int) -> list[dict[str, Any]]:
         f"the daily limit, {show(costs.budget_multiple, 'multiple')} the risk budget. A gap can cost more."
     )
     zero = (
-        f"What is left, {show(costs.equity_after_total_loss, 'USD')}, would have to gain "
+        f"Of the equity at the start of the day {show(costs.equity_after_total_loss, 'USD')} is left, and has to gain "
         f"{show(costs.recovery_gain, 'fraction')} to make it good."
     )
     move = f"By delta alone: {show(costs.share_delta, 'SPY shares')} shares of the underlying."

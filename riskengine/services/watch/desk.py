@@ -13,6 +13,7 @@ import numpy as np
 from accounts.defaults import SMART_0DTE
 from positions.brokers.ladder import PRESETS
 from positions.desk_selectors import happenings, waiting_decisions
+from positions.market.calendar import new_york_date
 from positions.models import Decision, Mode, Order, OrderIntent, OrderStatus, Pace, Portfolio, State
 from riskengine.calculators import breakers, exposure, wording
 from riskengine.calculators.columns import lower_of
@@ -78,6 +79,8 @@ def _card(book: Book, valued: list[bets.Valued], now: datetime) -> dict[str, Any
         "vix_limit": float(book.limits.max_vix_threshold),
         "checks": checks,
         "positions": len(book.positions),
+        "forces": portfolio.system == SMART_0DTE
+        or any(position.contract.expiration_on == new_york_date(book.at) for position in book.positions),
         **money,
         "entries": _entries(book, money, checks["risk"]),
     }
@@ -97,6 +100,7 @@ def _money(book: Book, valued: list[bets.Valued]) -> dict[str, Any]:
     basis = lower_of(start, float(limits.account_size)) if portfolio.system == SMART_0DTE else start
     levels = breakers.loss_breakers(pnl, basis, limits)
     reserved = _reserved(book.orders)
+    power = float(portfolio.settled_cash) - reserved
     dollars = float(_joined([each.dollars for each in valued]).sum()) + reserved
     gap = exposure.gap_to_zero(
         contracts=_joined([each.held.quantity for each in valued]),
@@ -122,8 +126,8 @@ def _money(book: Book, valued: list[bets.Valued]) -> dict[str, Any]:
         "exposure": known(dollars),
         "reserved": reserved,
         "exposure_limit": known(limit),
-        "room": known(max(limit - dollars, 0.0)) if np.isfinite(limit - dollars) else None,
-        "buying_power": float(portfolio.settled_cash) - reserved,
+        "room": known(max(min(limit - dollars, power), 0.0)) if np.isfinite(limit - dollars) else None,
+        "buying_power": power,
         "gap": known(-gap.dollars[0]),
         "gap_fraction": known(gap.equity_fraction[0]),
         "gap_multiple": known(gap.emergency_multiple[0]),
