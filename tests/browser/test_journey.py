@@ -116,7 +116,7 @@ def test_a_trader_and_a_risk_manager_by_keyboard_alone(visit: Visit, chromium: B
 
         for second in (110, 111, 112):
             in_database(lambda second=second: day.looked_at(second, "12.0"))
-        expect(page.locator("#desk")).to_contain_text("No entries: the day's loss is at L2.", timeout=SOON)
+        expect(page.locator("#desk")).to_contain_text("L2: daily loss limit has tripped", timeout=SOON)
         assert in_database(lambda: Breaker.objects.get(portfolio=day.portfolio, code="loss_l2").state) == "tripped"
 
         stop(page, day)
