@@ -4,8 +4,8 @@
     none                                        the last usable bid of a regular session
     no bid for 10 s, beside a fresh ask         0; the ten seconds are those of the stop
 
-and what it is worth by more than one quote, which is what a breach is confirmed by (A-03): every position at the
-highest of the quotes that confirm its newest one. Cash rests on no quote: what is booked is confirmed.
+and what it is worth by more than one quote, which is what a breach is confirmed by (A-03): every position at what the
+quotes that confirm its newest one agree on. Cash rests on no quote: what is booked is confirmed.
 
 Money USD, one row a portfolio in the order of the list that is watched. NaN is not known.
 """
