@@ -74,7 +74,8 @@ def test_the_number_is_chosen_and_asked_once_more_with_bid_age_and_what_stays(
 
 def test_all_of_it_may_be_the_part_and_is_said(client: Client, position: Position) -> None:
     page = client.get(at(position, "close-part/"), {"contracts": "4"}).content.decode()
-    assert "<strong>nothing stays open</strong>" in page
+    assert "are offered, as a part is: not below a floor" in page
+    assert f'href="{at(position, "close/")}">close the position</a> instead' in page
 
 
 def test_pressed_twice_it_is_one_part(client: Client, position: Position) -> None:
