@@ -139,6 +139,15 @@ class Position(models.Model):
         indexes = [
             models.Index(name="position_held", fields=["portfolio", "id"], condition=Q(quantity_open__gt=0)),
             models.Index(name="position_closed_history", fields=["portfolio", "-closed_at"]),
+            # The few that each risk check asks for as large (riskengine.loading.large), by the same expression (P-23).
+            models.Index(
+                name="position_large",
+                fields=["id"],
+                condition=Q(
+                    quantity_open__gt=0,
+                    entry_cost__gte=F("min_size_at_entry") * Decimal("1.5") - Decimal("0.01"),
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -104,7 +104,7 @@ _POSITIONS = Fields(
     {
         "position": BIGINT,
         "version": INTEGER,
-        "place": INTEGER,
+        "portfolio": BIGINT,
         "revision": BIGINT,
         "contract": BIGINT,
         "regime": INTEGER,
@@ -127,19 +127,18 @@ _POSITIONS = Fields(
     }
 )
 
-# No WITH: it would keep the server from casting the columns where it reads them. Days are looked up and not joined:
-# the planner would take them for one row, and what they are joined with for few.
-_READ_POSITIONS = """
-    SELECT p.id, p.version, w.place - 1, p.revision_id, p.contract_id,
+# No WITH: it would keep the server from casting the columns where it reads them.
+_OF_POSITIONS = """
+    SELECT p.id, p.version, p.portfolio_id, p.revision_id, p.contract_id,
            CASE p.regime WHEN 'morning' THEN 0 WHEN 'midday' THEN 1 WHEN 'late' THEN 2 ELSE 3 END,
            p.origin = 'manual', p.status = 'expired',
            p.quantity_opened, p.quantity_open, coalesce(o.pending, 0),
            coalesce(o.entering, false), coalesce(o.closing, false), coalesce(o.targeting, false),
            p.average_entry_price, CASE WHEN p.regime = 'seven_day' THEN p.initial_stop END, p.current_stop,
            p.high_water, p.stop_breaches, p.stop_breached_at, p.unusable_since, p.entry_at
-    FROM unnest(%(ids)s::bigint[], %(which)s::int[]) WITH ORDINALITY AS w(id, day, place)
-    JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
-    JOIN positions_optioncontract c ON c.id = p.contract_id
+"""
+
+_LIVE_ORDERS = """
     LEFT JOIN (
         SELECT coalesce(o.position_id, CASE WHEN o.intent = 'open' THEN (
                    SELECT e.id FROM positions_position e WHERE e.decision_id = o.decision_id
@@ -152,14 +151,28 @@ _READ_POSITIONS = """
         WHERE o.portfolio_id = ANY(%(ids)s) AND o.parent_id IS NULL AND o.status = ANY(%(live)s)
         GROUP BY 1
     ) o ON o.position_id = p.id
-    WHERE %(everything)s::bool OR w.id = ANY(%(whole)s::bigint[])
-        OR c.expiration_on <= (%(days)s::date[])[w.day] OR w.id IN (
+"""
+
+# Portfolios are a condition and not joined: the server would put a hundred thousand positions into a table first.
+_READ_POSITIONS = f"""
+    {_OF_POSITIONS} FROM positions_position p {_LIVE_ORDERS}
+    WHERE p.quantity_open > 0 AND p.portfolio_id = ANY(%(ids)s::bigint[])
+"""
+
+# Days are looked up and not joined: the planner would take them for one row, and what they are joined with for few.
+_READ_EXPIRING = f"""
+    {_OF_POSITIONS}
+    FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS w(id, day)
+    JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
+    JOIN positions_optioncontract c ON c.id = p.contract_id
+    {_LIVE_ORDERS}
+    WHERE w.id = ANY(%(whole)s::bigint[]) OR c.expiration_on <= (%(days)s::date[])[w.day] OR w.id IN (
         SELECT t.id FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS t(id, day)
         JOIN positions_position e ON e.portfolio_id = t.id AND e.quantity_open > 0
         JOIN positions_optioncontract x ON x.id = e.contract_id
         WHERE x.expiration_on = (%(days)s::date[])[t.day]
     )
-"""
+"""  # noqa: S608
 
 # Of each contract once, however many positions hold it.
 _CONTRACTS = Fields(
@@ -225,15 +238,15 @@ def load(watched: Sequence[Watched], *, everything: bool) -> Book:
     """
     days: dict[date, int] = {}
     which = [days.setdefault(each.day, len(days) + 1) for each in watched]
+    ids = [each.portfolio_id for each in watched]
     columns = copy_columns(
-        _READ_POSITIONS,
+        _READ_POSITIONS if everything else _READ_EXPIRING,
         _POSITIONS,
         {
-            "ids": [each.portfolio_id for each in watched],
+            "ids": ids,
             "which": which,
             "days": list(days),
             "whole": [each.portfolio_id for each in watched if each.is_flattening],
-            "everything": everything,
             "closes": list(WHOLE_POSITION),
             "live": list(LIVE),
         },
@@ -242,7 +255,9 @@ def load(watched: Sequence[Watched], *, everything: bool) -> Book:
         order = np.argsort(columns["position"], kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
     regime = columns.pop("regime").astype(np.int8)
-    return Book(**columns, **_contracts(columns["contract"], columns["place"], watched), regime=regime)
+    by_id = np.argsort(ids)
+    place = by_id[np.searchsorted(ids, columns.pop("portfolio"), sorter=by_id)]
+    return Book(**columns, **_contracts(columns["contract"], place, watched), place=place, regime=regime)
 
 
 def _contracts(contract: IntColumn, place: IntColumn, watched: Sequence[Watched]) -> Columns:

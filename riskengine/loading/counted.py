@@ -68,14 +68,18 @@ _READ_FACTS = """
             AS t(at, day, day_at, window_at, pause_at, streak, back_at, moment)
     ), w AS MATERIALIZED (
         SELECT w.id, w.place, t.*, r.at AS rejects_cleared, l.at AS streak_cleared,
-               greatest(i.at, least(t.window_at, coalesce(h.market_at, t.day_at) - (t.at - t.window_at))) AS asked_at,
+               greatest(i.at, least(t.window_at, coalesce(w.market_at, t.day_at) - (t.at - t.window_at))) AS asked_at,
                NOT w.id = ANY(%(seen)s::bigint[]) AND NOT EXISTS (
                    SELECT FROM positions_cashmovement m
                    WHERE m.portfolio_id = w.id AND m.moved_at > t.back_at AND m.kind IN ('deposit', 'withdrawal')
                ) AS plain
-        FROM unnest(%(ids)s::bigint[], %(moments)s::int[]) WITH ORDINALITY AS w(id, moment, place)
+        FROM (
+            SELECT w.*, h.market_at FROM unnest(%(ids)s::bigint[], %(moments)s::int[]) WITH ORDINALITY
+                AS w(id, moment, place)
+            LEFT JOIN positions_heartbeat h ON h.portfolio_id = w.id AND h.scope = 'risk'
+            OFFSET 0  -- before the moments are joined, which the planner takes for a filter that leaves few
+        ) w
         JOIN t ON t.moment = w.moment
-        LEFT JOIN positions_heartbeat h ON h.portfolio_id = w.id AND h.scope = 'risk'
         LEFT JOIN unnest(%(rejected_orders)s::int[], %(rejected_orders_at)s::timestamptz[]) AS r(place, at)
             ON r.place = w.place
         LEFT JOIN unnest(%(throttle)s::int[], %(throttle_at)s::timestamptz[]) AS i(place, at) ON i.place = w.place
@@ -127,14 +131,15 @@ _READ_FACTS = """
   UNION ALL
     SELECT CASE k WHEN 5 THEN %(peak_5)s::int ELSE %(peak_20)s::int END, place - 1, 0,
            CASE k WHEN 5 THEN five ELSE twenty END, NULL
-    FROM (
-        SELECT w.place, max(e.equity_start_of_day) FILTER (WHERE e.session_on >= w.five_on) AS five,
+    FROM w
+    CROSS JOIN LATERAL (
+        SELECT max(e.equity_start_of_day) FILTER (WHERE e.session_on >= w.five_on) AS five,
                max(e.equity_start_of_day) AS twenty
-        FROM w
-        JOIN positions_equitysnapshot e
-            ON e.portfolio_id = w.id AND e.session_on >= w.twenty_on AND e.session_on <= w.day
-        WHERE w.plain GROUP BY w.place
-    ) p CROSS JOIN (VALUES (5), (20)) AS k(k)
+        FROM positions_equitysnapshot e
+        WHERE e.portfolio_id = w.id AND e.session_on >= w.twenty_on AND e.session_on <= w.day
+    ) p
+    CROSS JOIN (VALUES (5), (20)) AS k(k)
+    WHERE w.plain AND p.twenty IS NOT NULL
   UNION ALL
     SELECT %(session)s, 0, s.session_on - '1970-01-01'::date, 0, NULL
     FROM positions_exchangesession s

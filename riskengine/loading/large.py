@@ -22,14 +22,17 @@ class Large:
 
 _LARGE = Fields({"position": BIGINT, "cost": MICROS, "minimum": MICROS, "spot": MICROS})
 
-# From a cent under the threshold on, which the calculator draws. A price is looked up once, however many hold it.
+# From a cent under the threshold on, which the calculator draws: as the index of large positions says it, so that the
+# server finds them without looking at all that is open. A price is looked up once, however many hold it.
 _READ_LARGE = """
     WITH large AS MATERIALIZED (
         SELECT p.id, p.entry_cost, p.min_size_at_entry, c.underlying_id, w.market
         FROM unnest(%(ids)s::bigint[], %(markets)s::int[]) AS w(id, market)
-        JOIN positions_position p ON p.portfolio_id = w.id AND p.quantity_open > 0
+        JOIN (
+            SELECT * FROM positions_position
+            WHERE quantity_open > 0 AND entry_cost >= min_size_at_entry * %(bets)s - 0.01 ORDER BY id
+        ) p ON p.portfolio_id = w.id
         JOIN positions_optioncontract c ON c.id = p.contract_id
-        WHERE p.entry_cost >= %(bets)s * p.min_size_at_entry - 0.01
     ), spot AS MATERIALIZED (
         SELECT u.underlying_id, u.market, b.close
         FROM (SELECT DISTINCT underlying_id, market FROM large) u

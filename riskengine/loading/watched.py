@@ -13,6 +13,7 @@ from django.db import connection
 from positions.market.calendar import Session, new_york_date, new_york_instant
 from positions.market.clock import LIVE, market_now
 from positions.models import Portfolio, State
+from riskengine.loading.copying import array_literal
 
 EXCHANGE = "XNYS"
 LATELY_DAYS = 60  # what is held is younger: it was opened at most nine days before its expiration
@@ -198,8 +199,8 @@ def _sessions(
             LEFT JOIN positions_exchangesession s ON s.exchange = %(exchange)s AND s.session_on = d.day
             """,
             {
-                "ids": list(days),
-                "which": [place[day] + 1 for day in days.values()],
+                "ids": array_literal(list(days)),
+                "which": array_literal([place[day] + 1 for day in days.values()]),
                 "dates": dates,
                 "exchange": EXCHANGE,
                 "lately": LATELY_DAYS,

@@ -22,6 +22,7 @@ from positions.services.portfolio import SYSTEM_NAME, change_state, lock_portfol
 from positions.services.settlement import settle_expired, start_session
 from positions.services.splits import apply_splits, splits_due
 from riskengine.loading.book import load
+from riskengine.loading.copying import array_literal
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
 from riskengine.services.watch import exits, guards, noticing, one_bet, readings
@@ -185,7 +186,8 @@ def _halt_when_flat(each: Watched, now: datetime) -> None:
 
 
 def _beat(judged: Sequence[Watched], scope: str, now: datetime) -> None:
-    """The heartbeats of all portfolios judged, in one statement. A late check never sets one back."""
+    """The heartbeats of all portfolios judged, in one statement. A late check never sets one back. Changed, then those
+    added that there never were: ON CONFLICT would lock each row and log that before it changes it."""
     if not judged:
         return
     moments: dict[datetime, int] = {}
@@ -193,19 +195,23 @@ def _beat(judged: Sequence[Watched], scope: str, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
+            WITH w AS MATERIALIZED (
+                SELECT id, (%(at)s::timestamptz[])[moment] AS at
+                FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS w(id, moment)
+            ), again AS (
+                UPDATE positions_heartbeat h SET finished_at = %(now)s, market_at = w.at
+                FROM w WHERE h.portfolio_id = w.id AND h.scope = %(scope)s AND h.finished_at <= %(now)s
+            )
             INSERT INTO positions_heartbeat (portfolio_id, scope, finished_at, market_at)
-            SELECT w.id, %(scope)s, %(now)s, t.at FROM unnest(%(ids)s::bigint[], %(which)s::int[]) AS w(id, moment)
-            JOIN unnest(%(at)s::timestamptz[]) WITH ORDINALITY AS t(at, moment) ON t.moment = w.moment
-            ORDER BY w.id
-            ON CONFLICT (portfolio_id, scope) DO UPDATE SET
-                finished_at = excluded.finished_at, market_at = excluded.market_at
-            WHERE positions_heartbeat.finished_at <= excluded.finished_at
+            SELECT w.id, %(scope)s, %(now)s, w.at FROM w
+            WHERE NOT EXISTS (SELECT FROM positions_heartbeat h WHERE h.portfolio_id = w.id AND h.scope = %(scope)s)
+            ON CONFLICT (portfolio_id, scope) DO NOTHING  -- another check was quicker
             """,
             {
                 "scope": scope,
                 "now": now,
-                "ids": [each.portfolio_id for each in judged],
-                "which": which,
+                "ids": array_literal([each.portfolio_id for each in judged]),
+                "which": array_literal(which),
                 "at": list(moments),
             },
         )
