@@ -14,7 +14,7 @@ from operator import itemgetter
 from django.db import connection
 
 from positions.market.calendar import REGULAR_OPEN, Calendar, Session, new_york, new_york_date, new_york_instant
-from positions.market.contract_query import ContractQuery, parse_contract_query
+from positions.market.contract_query import ContractQuery, next_on, parse_contract_query
 from positions.market.feeds.world import SIMULATED, is_simulated
 from positions.models import ClockKind, ExchangeSession, Fundamental
 from positions.models.history import ReadingKind
@@ -184,6 +184,8 @@ def _conditions(query: ContractQuery, today: date) -> tuple[str, dict[str, objec
     if query.symbol is not None:
         return "c.occ_symbol = %(occ)s", {"occ": str(query.symbol)}
     expires_on = query.expires_on if query.days is None else today + timedelta(days=query.days)
+    if query.month_day is not None:
+        expires_on = next_on(query.month_day, today) or date.max  # of no expiration
     exact_strike = query.strike.rstrip("0").rstrip(".") if "." in query.strike else query.strike
     wanted = {
         "(starts_with(c.root, %(root)s) OR starts_with(i.symbol, %(root)s))": ("root", query.root),

@@ -16,7 +16,7 @@ class OrderIntent(models.TextChoices):
     """Why an order exists. Only `open` needs an approved decision; every other carries its verdict."""
 
     OPEN = "open", "Open"
-    SLICE = "slice", "Take-profit slice"
+    SLICE = "slice", "Take-profit tier"
     TARGET = "target", "Target"
     STOP = "stop", "Stop"
     FORCED_CLOSE = "forced_close", "Forced close"

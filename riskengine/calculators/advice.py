@@ -96,6 +96,10 @@ def _record(row: Row, numbers: Numbers) -> str:
     return f"{need}; your record: {percent(won, 0)} ({interval}, {plain(row['record_trades'])} trades)."
 
 
+def _trades(count: float) -> str:
+    return "1 closed trade" if count == 1 else f"{plain(count)} closed trades"
+
+
 def _exercise(row: Row, numbers: Numbers) -> str:
     """Shares where they are delivered; a cash-settled index option (no shares) stands for the index only."""
     times = f"{usd(row['notional'])}: {plain(row['notional'] / row['equity'], 0)} times the account."
@@ -203,8 +207,7 @@ ADVICE: tuple[Advice, ...] = (
         "W14",
         lambda b, limits: (b.dollars > 0) & (b.paper_trades >= 0),
         lambda r, n: (
-            f"Paper account with {plain(r['paper_trades'])} closed trades. {CERTAIN_TRADES} trades cannot "
-            "establish an edge."
+            f"Paper account with {_trades(r['paper_trades'])}. {CERTAIN_TRADES} trades cannot establish an edge."
         ),
     ),
 )

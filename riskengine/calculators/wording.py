@@ -34,10 +34,10 @@ def plain(value: float, places: int | None = None) -> str:
 
 
 def price(value: float) -> str:
-    """A premium or price per share: two places, more only where the tick needs them."""
-    if abs(value * 100 - round(value * 100)) >= 1e-6:
-        return plain(value, 4)
-    return f"{value:,.2f}".replace("-", "−")
+    """A premium or price, dollars a share: two places, more only where the tick needs them."""
+    size = abs(value)
+    text = f"${plain(size, 4)}" if abs(size * 100 - round(size * 100)) >= 1e-6 else f"${size:,.2f}"
+    return f"−{text}" if value < 0 else text
 
 
 def brief(value: float) -> str:

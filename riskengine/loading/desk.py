@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 
 import numpy as np
-from django.db.models import Q, Subquery
+from django.db.models import Q, QuerySet, Subquery
 
 from accounts.models import RiskProfileRevision
 from accounts.selectors import ladders_by_revision, numbers_of
@@ -21,7 +21,16 @@ from positions.market.clock import market_now
 from positions.market.contracts import TICK_TABLES
 from positions.market.ticks import TICK_CHANGES_AT, tick_columns
 from positions.market_selectors import UnderlyingPrice, VixLevel, underlying_prices, vix_at
-from positions.models import EquitySnapshot, Heartbeat, Order, Portfolio, Position, SliceState
+from positions.models import (
+    EquitySnapshot,
+    Heartbeat,
+    Order,
+    Portfolio,
+    PortfolioStateChange,
+    Position,
+    SliceState,
+    State,
+)
 from riskengine.calculators import take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.limits import Limits
@@ -42,8 +51,9 @@ STATES = {
 class Book:
     """One portfolio at its market time `at`: what is open, what works, and what it is judged by.
 
-    `limits` are those of the revision in force, for what is new; a position is judged by its own (`own_limits`, by
-    revision id). `calendar` and `session` are None where no session is known around `at`.
+    `stopped` is why the state is not ACTIVE. `limits` are those of the revision in force, for what is new; a position
+    is judged by its own (`own_limits`, by revision id). `calendar` and `session` are None where no session is known
+    around `at`.
     """
 
     portfolio: Portfolio
@@ -57,6 +67,7 @@ class Book:
     heartbeats: dict[str, Heartbeat]
     tripped: list[Breaker]
     reading: Reading | None
+    stopped: PortfolioStateChange | None
     vix: VixLevel | None
     positions: list[Position]
     orders: list[Order]
@@ -98,6 +109,8 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
         .select_related("underlying")
         .order_by("portfolio_id", "id")
     )
+    inactive = [portfolio.pk for portfolio in portfolios if portfolio.state != State.ACTIVE]
+    stopped = {change.portfolio_id: change for change in _last_changes(inactive)} if inactive else {}
     readings = {reading.portfolio_id: reading for reading in Reading.objects.filter(portfolio__in=ids)}
     source = {portfolio.pk: portfolio.quote_source for portfolio in portfolios}
     asked = {(row.portfolio_id, row.contract_id) for row in (*positions, *orders)}
@@ -119,6 +132,7 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
                 heartbeats={beat.scope: beat for beat in beats.get(pk, [])},
                 tripped=tripped.get(pk, []),
                 reading=readings.get(pk),
+                stopped=stopped.get(pk),
                 vix=vix_at(
                     at[pk],
                     clock_kind=portfolio.clock.kind,
@@ -132,6 +146,11 @@ def load_books(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Book]:
             )
         )
     return books
+
+
+def _last_changes(ids: Sequence[int]) -> QuerySet[PortfolioStateChange]:
+    changes = PortfolioStateChange.objects.filter(portfolio__in=ids)
+    return changes.order_by("portfolio_id", "-id").distinct("portfolio_id")
 
 
 def _spots(positions: Sequence[Position], source: str, at: datetime) -> dict[int, UnderlyingPrice]:

@@ -21,9 +21,10 @@ _SUFFIXES = {
     "SPY shares": " SPY sh",
     "SPY shares per dollar": " SPY sh/$",
     "percent": "%",
+    "index points": " points",
 }
 _MONEY = ("USD", "USD per contract")
-_TWO_PLACES = ("confidence", "correlation", "VIX points", "score", "0 to 1", "-1 to 1")
+_TWO_PLACES = ("confidence", "correlation", "VIX points", "score", "0 to 1", "-1 to 1", "index points")
 
 
 def in_unit(value: Value | str, unit: str) -> str:

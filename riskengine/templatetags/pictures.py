@@ -236,7 +236,7 @@ def _label(
     start = target_at - _wide(text)
     if all(start >= end or target_at <= left for left, end in taken):
         return text, False
-    crowded_above = bid_at is not None and bid_at > start - _wide("bid 000.00") / 2
+    crowded_above = bid_at is not None and bid_at > start - _wide("bid $000.00") / 2
     return ("", False) if crowded_above else (text, True)
 
 

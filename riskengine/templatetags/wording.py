@@ -138,6 +138,8 @@ def in_days(days: int | None) -> str:
     """How far an expiration is: today, tomorrow, 7 days."""
     if days is None:
         return UNKNOWN
+    if days < 0:
+        return f"{in_days(-days)} ago"
     return {0: "today", 1: "1 day"}.get(days, f"{days} days")
 
 

@@ -76,6 +76,7 @@ def decision(request: HttpRequest, decision_id: int) -> HttpResponse:
         "decision": decision_of(found, now=now),
         "position_id": held.pk if held else None,
         "revision": found.revision,
+        "orders": orders_of(found.orders.select_related("contract", "portfolio").order_by("id")),
         "confirmed_as": _made_of(found, f"{CONFIRMS}{found.pk}"),
         "revisions": others.order_by("-number"),
     }

@@ -130,7 +130,7 @@ def test_the_history_names_author_reason_and_change_the_newest_first(owner, prof
     page = text_of(owner, profile)
     history = page[page.index('id="revisions"') :]
     assert history.index("Back.") < history.index("Smaller days.") < history.index("The source's numbers.")
-    assert "owner, 2021-01-04 18:42 UTC, restores revision 1" in history
+    assert "owner, 2021-01-04 13:42 New York, restores revision 1" in history
     assert '<td data-label="Before">10.0%</td><td data-label="After">8.0%</td>' in history
     assert "/restore/" not in page
 

@@ -64,7 +64,7 @@ def test_a_part_is_sold_by_the_keyboard(visit: Visit, person: object, address: s
         page.keyboard.press("Enter")
         expect(page.locator("h1")).to_have_text("Sell 3 of SPXW 3,700 call, 2021-01-04?")
         expect(page.locator("main")).to_contain_text("3 of 4 open contracts are sold, 1 stays open")
-        expect(page.locator("main")).to_contain_text("The bid is 34.30, 20 s old.")
+        expect(page.locator("main")).to_contain_text("The bid is $34.30, 20 s old.")
         press(page, "Sell 3 contracts now")
         expect(page.locator(".notice")).to_contain_text("Selling 3 of SPXW 3,700 call")
     sold = in_database(lambda: Order.objects.filter(portfolio__slug=PLACE).values_list("intent", "quantity").get())
@@ -87,8 +87,8 @@ def test_the_stop_is_tightened_by_the_keyboard_after_it_was_told_why_not(
             press(page, "Tighten the stop")
             if said:
                 expect(page.locator(".errorlist")).to_contain_text(said)
-        expect(page.locator(".notice")).to_contain_text("stands at 30.50.")
-        expect(page.locator(".events")).to_contain_text("to 30.50: The gap is closed.")
+        expect(page.locator(".notice")).to_contain_text("stands at $30.50.")
+        expect(page.locator(".events")).to_contain_text("to $30.50: The gap is closed.")
     assert in_database(lambda: held().current_stop) == Decimal("30.5")
 
 

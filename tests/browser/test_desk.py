@@ -162,7 +162,7 @@ def row(page: Page, text: str) -> Any:
 
 def test_numbers_move_without_loading_the_page(look: Look, calls_bid: Callable[[str], None]) -> None:
     with look() as page:
-        expect(row(page, "3,700C").locator(".bet-waits")).to_contain_text("T1 at 34.70")
+        expect(row(page, "3,700C").locator(".bet-waits")).to_contain_text("T1 at $34.70")
         calls_bid("34.50")
         expect(row(page, "3,700C").locator(".bet-bid")).to_contain_text("34.50", timeout=6000)
         expect(row(page, "3,700C").locator(".bet-pnl")).to_contain_text("+$600.00")

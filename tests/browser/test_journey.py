@@ -142,7 +142,7 @@ def size_and_place(page: Page) -> None:
     page.keyboard.type("3700 C")
     expect(page.locator("#chain button[name=contract]").first).to_contain_text("3,700")
     page.keyboard.press("Enter")
-    expect(page.locator("#answer")).to_contain_text(re.compile(r"Buy 4 at 34\.60: \$13,840, 23\.1% of the account"))
+    expect(page.locator("#answer")).to_contain_text(re.compile(r"Buy 4 at \$34\.60: \$13,840, 23\.1% of the account"))
     enter(page, page.get_by_role("button", name="Place 4 contracts, 23.1% of this account"))
     page.wait_for_url("**/desk/")
     expect(page.locator(".notice")).to_contain_text("Placed: 4 of SPXW 3,700 call, 2021-01-04")

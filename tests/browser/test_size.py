@@ -35,7 +35,7 @@ def test_by_keyboard_alone_from_search_to_answer(visit: Visit) -> None:
         page.keyboard.press("ArrowUp")
         expect(page.locator("#chain button[name=contract]").first).to_be_focused()
         page.keyboard.press("Enter")
-        expect(sentence(page)).to_have_text("Buy 4 at 34.60: $13,840, 23.1% of the account.")
+        expect(sentence(page)).to_have_text("Buy 4 at $34.60: $13,840, 23.1% of the account.")
         assert f"contract={CALL}" in page.url
 
 
@@ -52,7 +52,7 @@ def test_the_answer_follows_the_slider_and_the_number(visit: Visit) -> None:
         slider.focus()
         page.keyboard.press("End")
         expect(confidence(page)).to_have_value("1.00")
-        expect(sentence(page)).to_contain_text("Buy 6 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 6 at $34.60")
         confidence(page).fill("0.5")
         expect(sentence(page)).to_contain_text("Confidence 0.5 is under 0.65, the lowest tradable.")
         expect(slider).to_have_value("0.5")
@@ -86,7 +86,7 @@ def test_only_the_newest_answer_is_shown(visit: Visit) -> None:
         assert len(held) == 1
         expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
         confidence(page).fill("0.66")
-        expect(sentence(page)).to_contain_text("Buy 4 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 4 at $34.60")
         expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
         page.wait_for_timeout(200)
         expect(page.locator(".reasons")).to_contain_text("12,000")
@@ -101,7 +101,7 @@ def test_a_lost_server_is_said_in_place_and_the_old_answer_stands_greyed(visit: 
             "The server cannot be reached. The answer below is the last one that came."
         )
         expect(page.locator("#answer")).to_have_class(re.compile("is-stale"))
-        expect(sentence(page)).to_contain_text("Buy 4 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 4 at $34.60")
         page.unroute("**/size/answer/**")
         confidence(page).fill("0.81")
         expect(page.locator("#trouble")).to_be_hidden()
@@ -111,7 +111,7 @@ def test_a_refusal_offers_the_nearest_contract_that_passes(visit: Visit) -> None
     with visit(REFUSED) as page:
         expect(page.locator(".is-failing").first).to_be_visible()
         page.get_by_role("button", name=re.compile("^Take SPXW 3,?700 call")).click()
-        expect(sentence(page)).to_contain_text("Buy 4 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 4 at $34.60")
         assert f"contract={CALL}" in page.url
 
 
@@ -119,14 +119,14 @@ def test_it_works_without_javascript(visit: Visit) -> None:
     with visit(SIZE, java_script_enabled=False) as page:
         confidence(page).fill("0.95")
         page.locator(f"#chain button[value={CALL}]").click()
-        expect(sentence(page)).to_contain_text("Buy 6 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 6 at $34.60")
         confidence(page).fill("0.7")
         page.get_by_role("button", name="Show the answer").last.click()
-        expect(sentence(page)).to_contain_text("Buy 4 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 4 at $34.60")
         page.get_by_role("searchbox").fill("3700 P")
         page.keyboard.press("Enter")
         expect(page.locator("#chain button[name=contract]")).to_have_count(1)
-        expect(sentence(page)).to_contain_text("Buy 4 at 34.60")
+        expect(sentence(page)).to_contain_text("Buy 4 at $34.60")
 
 
 def test_help_opens_by_key_and_closes_by_escape(visit: Visit) -> None:

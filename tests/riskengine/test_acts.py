@@ -79,7 +79,7 @@ def test_pressing_it_places_exactly_what_it_named_and_leads_to_the_desk(client: 
         True, 4, "owner", "owner",
     )  # fmt: skip
     page = answer.content.decode()
-    assert "Placed: 4 of SPXW 3,700 call, 2021-01-04, at most 44.80 a share." in page
+    assert "Placed: 4 of SPXW 3,700 call, 2021-01-04, at most $44.80 a share." in page
     assert "0 of 4" in page, "the working order stands on the desk"
 
 

@@ -133,7 +133,7 @@ SAID: dict[str, tuple[Situation, str, Situation]] = {
     ),
     "W9": (
         Situation(spoil=quoted("43.30", "44.40")),
-        "Costs of 1.113 a share take 50% of the first target.",
+        "Costs of $1.113 a share take 50% of the first target.",
         Situation(spoil=quoted("43.31", "44.40")),
     ),
     "W10": (

@@ -193,14 +193,14 @@ def test_the_weekly_target_stands_in_the_last_stage_it_can_reach(seven: Bet) -> 
     assert [tier["price"] for tier in bet["tiers"]] == [4.8, 5.4, 6.0]
     assert bet["target"] == 6.4, "entry + 3 x the initial risk of 0.80"
     assert bet["runner"] == 10
-    assert bet["waits"].startswith("T1 at 4.80 is reached: the next check sells 10")
+    assert bet["waits"].startswith("T1 at $4.80 is reached: the next check sells 10")
 
 
 def test_a_bet_waits_for_the_nearer_of_stop_and_tier(zero: Bet) -> None:
     hold(zero, entry="43.00", current_stop="32.30", initial_stop="32.30")
-    assert only_bet(zero)["waits"] == "T1 at 45.20 is 2.7% away"
+    assert only_bet(zero)["waits"] == "T1 at $45.20 is 2.7% away"
     zero.quote(bid="33.00", ask="33.40")
-    assert only_bet(zero)["waits"] == "Stop at 32.30 is 2.1% away; T1 at 45.20 is 37.0% away"
+    assert only_bet(zero)["waits"] == "Stop at $32.30 is 2.1% away; T1 at $45.20 is 37.0% away"
 
 
 def test_a_working_order_is_what_a_bet_waits_for(zero: Bet) -> None:
@@ -228,7 +228,7 @@ def test_an_entry_that_fills_says_so(zero: Bet) -> None:
 
 def test_breaches_of_the_stop_are_counted_aloud(zero: Bet) -> None:
     hold(zero, stop_breaches=1, stop_breached_at=zero.at)
-    assert only_bet(zero)["waits"] == "1 of 2 quotes at or under the stop 20.00"
+    assert only_bet(zero)["waits"] == "1 of 2 quotes at or under the stop $20.00"
 
 
 def test_what_comes_next_names_the_factor_that_moves_the_tiers(zero: Bet) -> None:
@@ -258,11 +258,11 @@ def test_what_happened_is_told_in_words(zero: Bet) -> None:
     factories.refused(zero.portfolio, "MAX_SPREAD", contract=zero.contract, refusal_sentence="The spread is 12%.")
     told = [event["text"] for event in shown(zero)["events"]]
     for sentence in (
-        "Opened: bought 4 at 40.00",
+        "Opened: bought 4 at $40.00",
         "Tier 1 reached: 1 ordered sold",
-        "Sold 1 at 42.10, 3 left",
+        "Sold 1 at $42.10, 3 left",
         "Tier 1 filled: 1",
-        "Stop raised from 30.00 to 31.00",
+        "Stop raised from $30.00 to $31.00",
         "Something new: answer 42",
         "Refused by MAX_SPREAD: The spread is 12%.",
         "ACTIVE: Created.",
@@ -284,7 +284,7 @@ def client(zero: Bet, owner: User) -> Iterator[Client]:
 def test_the_page_shows_the_ladder_and_the_sentence(client: Client, zero: Bet) -> None:
     position = hold(zero, entry="43.00")
     page = client.get("/desk/").content.decode()
-    assert "T1 at 45.20 is 2.7% away" in page
+    assert "T1 at $45.20 is 2.7% away" in page
     assert f'data-key="tier-{position.pk}-1"' in page
     assert "▲" in page
     assert "gap" in page.lower()
@@ -348,8 +348,8 @@ def test_a_position_page_tells_its_whole_life(client: Client, zero: Bet) -> None
     page = client.get(f"/portfolios/{zero.portfolio.slug}/positions/{position.pk}/").content.decode()
     for text in (
         "SPXW 3,700 call, 2021-01-04",
-        "never past 44.40",
-        "39.80 × not known",
+        "never past $44.40",
+        "$39.80 × not known",
         "Close this position",
         "×1.11",
     ):

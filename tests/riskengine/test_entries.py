@@ -242,7 +242,7 @@ def test_what_the_cut_leaves_under_the_minimum_bet_is_refused_by_the_limit_that_
     assert refused(authorised) == code
     assert failed(authorised.decision) == []
     assert authorised.decision.refusal_sentence.startswith(sentence)
-    assert authorised.decision.refusal_sentence.endswith("At the worst permitted price, 44.80.")
+    assert authorised.decision.refusal_sentence.endswith("At the worst permitted price, $44.80.")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_weekly_bet_left_under_the_minimum_by_the_books_exposure_says_so(weekl
     weekly.revise(max_total_exposure="0.331")
     authorised = enter(weekly, "0.65")  # 165 contracts, $33,000 at the ask and $33,165 at worst
     assert refused(authorised) == "BOOK_EXPOSURE"
-    sentence = "Exposure after this bet would be $33,165; the limit is $33,100. At the worst permitted price, 2.01."
+    sentence = "Exposure after this bet would be $33,165; the limit is $33,100. At the worst permitted price, $2.01."
     assert authorised.decision.refusal_sentence == sentence
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.services import RISK_MANAGERS
+from positions.market.calendar import new_york
 from positions.models import Portfolio, PortfolioStateChange
 from riskengine.models import Breaker, BreakerEvent
 from riskengine.services.watch.outlook import outlook
@@ -69,6 +70,15 @@ def test_the_owner_stops_the_portfolio_by_typing_its_name(desk: Desk, owner: Cli
     assert (change.cause, change.reason, change.actor_name) == (
         "kill_switch", "A test.", desk.portfolio.owner.get_username(),
     )  # fmt: skip
+
+
+def test_the_card_says_who_stopped_it_when_and_why(desk: Desk, owner: Client) -> None:
+    asked = {**KILL, "portfolios": [desk.portfolio.slug], "confirm": desk.portfolio.name}
+    owner.post("/stop/", asked)
+    change = PortfolioStateChange.objects.latest("id")
+    at = new_york(change.changed_at).strftime("%d %b %H:%M:%S")
+    told = f"the state is REDUCING since {at} by {change.actor_name}: A test"
+    assert told in owner.get("/desk/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def test_the_number_is_chosen_and_asked_once_more_with_bid_age_and_what_stays(
     page = client.get(at(position, "close-part/"), {"contracts": "3"}).content.decode()
     assert "Sell 3 contracts now" in page
     assert "<strong>3 of 4</strong> open contracts are sold, <strong>1 stays open</strong>" in page
-    assert "The bid is <strong>44.00</strong>, <span>7 s old</span>" in page
-    assert "with the stop at 20.00 as it is" in page
+    assert "The bid is <strong>$44.00</strong>, <span>7 s old</span>" in page
+    assert "with the stop at $20.00 as it is" in page
     assert not Order.objects.exists()
 
 
@@ -129,14 +129,14 @@ def test_in_a_market_time_without_sessions_it_is_said(client: Client, bet: Bet, 
 
 def test_the_stop_is_tightened_with_a_reason_and_the_record_says_so(client: Client, position: Position) -> None:
     page = client.get(at(position, "tighten/")).content.decode()
-    assert "The stop stands at <strong>20.00</strong>" in page
-    assert "Give less than the bid, which is <strong>44.00</strong>, <span>7 s old</span>" in page
+    assert "The stop stands at <strong>$20.00</strong>" in page
+    assert "Give less than the bid, which is <strong>$44.00</strong>, <span>7 s old</span>" in page
     sent = {"stop": "41.50", "reason": "The gap is closed."}
     answer = client.post(at(position, "tighten/"), sent, follow=True)
     assert answer.redirect_chain == [(at(position, ""), 302)]
     page = answer.content.decode()
-    assert "stands at 41.50." in page
-    assert "Stop tightened by hand from 20.00 to 41.50: The gap is closed." in page
+    assert "stands at $41.50." in page
+    assert "Stop tightened by hand from $20.00 to $41.50: The gap is closed." in page
     position.refresh_from_db()
     assert position.current_stop == Decimal("41.5")
 

@@ -146,7 +146,7 @@ def test_every_input_names_its_source_and_what_moves_names_its_time(make: Make) 
 def test_the_answer_in_words_has_the_numbers_of_the_answer() -> None:
     answer = market.zero_dte().preview()["answer"]
     assert answer["sentence"] == (
-        "Buy 3 at 44.40: $13,320, 22.2% of the account. Confidence 0.7 asks ×1.25 of the $12,000 minimum: $15,000; "
+        "Buy 3 at $44.40: $13,320, 22.2% of the account. Confidence 0.7 asks ×1.25 of the $12,000 minimum: $15,000; "
         "3 whole contracts cost $13,320."
     )
 

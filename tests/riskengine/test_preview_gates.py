@@ -194,11 +194,11 @@ REFUSED_0DTE = {
     ),
     "COST_OVER_TARGET": (
         quote(bid="42.10"),
-        "Spread and fees cost 2.313 a share, more than the first target of 2.22.",
+        "Spread and fees cost $2.313 a share, more than the first target of $2.22.",
     ),
     "STOP_TOO_CLOSE": (
         revise(stop_fraction="0.10"),
-        "The bid stands 4.00 above the stop; at least 5.328 is needed, or the spread alone nearly stops the bet.",
+        "The bid stands $4.00 above the stop; at least $5.328 is needed, or the spread alone nearly stops the bet.",
     ),
     "VOLUME_TOO_THIN": (volume(59), "3 contracts are ordered; today's volume and displayed size allow 2."),
     "VOLUME_UNKNOWN": (nothing_known(OptionTradeBar), "Today's volume of this option is not known."),

@@ -45,12 +45,12 @@ NO_PRICE: dict[str, tuple[Spoil, str, str]] = {
     "a bid above the ask": (
         lambda bet: bet.quote(bid="44.50"),
         "CROSSED_QUOTE",
-        "The quote is locked or crossed, or has no ask: ask minus bid is −0.10.",
+        "The quote is locked or crossed, or has no ask: ask minus bid is −$0.10.",
     ),
     "a bid at the ask": (
         lambda bet: bet.quote(bid="44.40"),
         "CROSSED_QUOTE",
-        "The quote is locked or crossed, or has no ask: ask minus bid is 0.00.",
+        "The quote is locked or crossed, or has no ask: ask minus bid is $0.00.",
     ),
     "no ask": (lambda bet: bet.quote(ask=None), "CROSSED_QUOTE", "There is no ask: nobody offers this option."),
     "no bid": (lambda bet: bet.quote(bid=None), "NO_BID", "There is no bid: nobody would buy this option back."),

@@ -41,7 +41,7 @@ def test_json_is_the_services_answer(bet: Bet) -> None:
 def test_text_starts_with_the_question_and_the_answer(bet: Bet) -> None:
     lines = run(bet).splitlines()
     assert lines[0] == "SPXW 3,700 call, 2021-01-04 at 2021-01-04T10:42:07-05:00"
-    assert lines[1].startswith("Buy 3 at 44.40: $13,320, 22.2% of the account.")
+    assert lines[1].startswith("Buy 3 at $44.40: $13,320, 22.2% of the account.")
     assert "  Confidence: 12,000.00 → 15,000.00" in lines
     assert any(line.startswith("  W1 This bet is 22.2% of the account") for line in lines)
     assert any(line.startswith("  Total loss: 13,320.00.") for line in lines)
@@ -53,7 +53,7 @@ def test_text_of_a_refusal_names_each_gate_and_what_passes_instead(bet: Bet) -> 
     said = run(bet)
     assert "Refused: OI_TOO_THIN." in said
     assert "  ✗ OI_TOO_THIN: 3 contracts are ordered; open interest allows 0." in said
-    assert "Nearest that passes: SPXW 3,705 call, 2021-01-04. Passes every gate at confidence 0.7: 3 at 43.40." in said
+    assert "Nearest that passes: SPXW 3,705 call, 2021-01-04. Passes every gate at confidence 0.7: 3 at $43.40." in said
 
 
 @pytest.mark.parametrize("spelling", ["SPXW210104C03700000", "spxw  210104c03700000"])

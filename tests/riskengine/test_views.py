@@ -91,7 +91,7 @@ def test_nothing_is_sized_by_post(client: Client, address: str) -> None:
 
 def test_the_page_answers_the_whole_question_in_its_address(client: Client) -> None:
     page = client.get(SIZE, {"contract": CALL, "confidence": "0.70"}).content.decode()
-    assert "Buy 4 at 34.60: $13,840, 23.1% of the account." in page
+    assert "Buy 4 at $34.60: $13,840, 23.1% of the account." in page
     assert re.search(r"✓ all \d+ pass", page)
     for section in ("Why exactly this many", "What it can cost", "Targets and stop now", "What went in", "W1"):
         assert section in page
@@ -130,7 +130,7 @@ def test_a_first_visit_asks_for_a_contract_and_sizes_nothing(client: Client) -> 
     "contract", [CALL, "SPXW  210104C03700000", CALL.lower()], ids=["compact", "padded", "small letters"]
 )
 def test_a_symbol_is_read_in_every_form(client: Client, contract: str) -> None:
-    assert "Buy 4 at 34.60" in client.get(ANSWER, {"contract": contract, "confidence": "0.7"}).content.decode()
+    assert "Buy 4 at $34.60" in client.get(ANSWER, {"contract": contract, "confidence": "0.7"}).content.decode()
 
 
 @pytest.mark.parametrize(

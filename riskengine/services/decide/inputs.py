@@ -54,7 +54,12 @@ def market(judged: Judged, i: int) -> dict[str, Any]:
         },
         "underlying": None
         if price is None
-        else {"symbol": row.underlying, "price": float(price.price), "at": ny(price.known_at)},
+        else {
+            "symbol": row.underlying,
+            "price": float(price.price),
+            "unit": "USD per share" if row.settlement == "pm_physical" else "index points",
+            "at": ny(price.known_at),
+        },
         "vix": None
         if vix is None
         else {"value": float(vix.level), "label": vix.label, "as_of": ny(vix.known_at), "index": vix.index},

@@ -13,7 +13,7 @@ import numpy as np
 from accounts.defaults import SMART_0DTE
 from positions.brokers.ladder import PRESETS
 from positions.desk_selectors import happenings, waiting_decisions
-from positions.market.calendar import new_york_date
+from positions.market.calendar import new_york, new_york_date
 from positions.models import Decision, Mode, Order, OrderIntent, OrderStatus, Pace, Portfolio, State
 from riskengine.calculators import breakers, exposure, wording
 from riskengine.calculators.columns import lower_of
@@ -173,13 +173,22 @@ def _session(book: Book) -> dict[str, Any]:
     }
 
 
+def _stopped(book: Book) -> str:
+    """The state, who or what made it so, when, and the reason given."""
+    change, state = book.stopped, f"the state is {book.portfolio.state}"
+    if change is None:
+        return state
+    at = new_york(change.changed_at)
+    return f"{state} since {at:%d %b %H:%M:%S} by {change.actor_name}: {change.reason.rstrip('. ')}"
+
+
 def _entries(book: Book, money: dict[str, Any], risk_check: dict[str, Any]) -> dict[str, Any]:
     """What already stands in the way of any entry, in words; the ticket judges every gate of a bet itself."""
     portfolio = book.portfolio
     breached = [level for level in money["levels"] if level["breached"]]
     blocks = [
         (portfolio.mode == Mode.OFF, "the mode is off"),
-        (portfolio.state != State.ACTIVE, f"the state is {portfolio.state}"),
+        (portfolio.state != State.ACTIVE, _stopped(book)),
         (book.session is None, "no exchange session is known for this market time"),
         (book.session is not None and not book.is_open, "the session is closed"),
         (risk_check["late"], "no risk check has finished lately"),

@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from positions.desk_selectors import happenings_of
 from positions.models import Decision, Fill, Order, OrderIntent, Portfolio, Position
 from riskengine.loading.desk import load_books
+from riskengine.services import wording
 from riskengine.services.decide.entries import awaits_confirmation, opening_of
 from riskengine.services.decide.inputs import ny
 from riskengine.services.watch import bets, story
@@ -49,14 +52,18 @@ def life_of(position: Position, portfolio: Portfolio, *, now: datetime) -> dict[
         "stop": None if position.current_stop is None else float(position.current_stop),
         "high_water": float(position.high_water),
         "bet": next((bet for bet in rows if bet["id"] == position.pk), None),
-        "orders": orders_of(
-            Order.objects.filter(position=position).select_related("contract", "portfolio").order_by("id")
-        ),
+        "orders": orders_of(_orders(position).select_related("contract", "portfolio").order_by("id")),
         "fills": [_fill(fill) for fill in fills],
         "takings": [_taking(each) for each in takings],
         "events": [{**story.tell(row), "about": ""} for row in happenings_of(position.pk)],
         "decision": None if position.decision is None else decision_of(position.decision, now=now),
     }
+
+
+def _orders(position: Position) -> QuerySet[Order]:
+    """Its own, and every send of its opening: one that bought nothing knows its decision only."""
+    own = Q(position=position)
+    return Order.objects.filter(own if position.decision_id is None else own | Q(decision=position.decision_id))
 
 
 def _fill(fill: Fill) -> dict[str, Any]:
@@ -119,17 +126,42 @@ def _order(order: Order) -> dict[str, Any]:
         "key": order.client_order_id,
         "position_id": order.position_id,
         "why": order.reject_reason or (order.verdict or {}).get("sentence", ""),
-        "verdict": _plain(order.verdict),
+        "verdict": _seen(order.verdict),
     }
 
 
-def _plain(values: Any) -> list[tuple[str, str]]:
-    """What an exit rule saw and said, as pairs to show; nested values are left to the record."""
+_SEEN = {
+    "bid": "USD per share",
+    "ask": "USD per share",
+    "entry": "USD per share",
+    "stop": "USD per share",
+    "high_water": "USD per share",
+    "target": "USD per share",
+    "worst_price": "USD per share",
+    "gain_fraction": "fraction",
+    "factor": "multiple",
+    "latency_seconds": "seconds",
+    "since_change_seconds": "seconds",
+    "contracts": "contracts",
+}
+
+
+def _seen(values: Any) -> list[tuple[str, str]]:
+    """What an exit rule saw, as pairs to show, each with its unit; nested values are left to the record."""
     if not isinstance(values, dict):
         return []
     return [
-        (name.replace("_", " "), str(value)) for name, value in values.items() if not isinstance(value, dict | list)
+        (name.removesuffix("_seconds").removesuffix("_fraction").replace("_", " "), _in_words(name, value))
+        for name, value in values.items()
+        if value is not None and not isinstance(value, dict | list)
     ]
+
+
+def _in_words(name: str, value: Any) -> str:
+    unit = _SEEN.get(name)
+    if isinstance(value, bool):
+        return wording.show(value, "yes/no")
+    return str(value) if unit is None or isinstance(value, str) else wording.in_unit(float(value), unit)
 
 
 def decision_of(decision: Decision, *, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from positions.market.calendar import new_york
 from positions.market.clock import market_now
 from positions.models import Fill, Portfolio, Position
 from riskengine.loading.desk import load_books
+from riskengine.services import wording
 from riskengine.services.watch import bets
 from riskengine.services.watch.tightening import STOP_TIGHTENED
 
@@ -102,5 +103,5 @@ def _fill(each: Fill) -> dict[str, Any]:
     return {
         "t": _seconds(each.filled_at),
         "buys": each.order.side == "buy",
-        "text": f"{'+' if each.order.side == 'buy' else '−'}{each.quantity:,} at {float(each.price):,.2f}",
+        "text": f"{'+' if each.order.side == 'buy' else '−'}{each.quantity:,} at {wording.price(float(each.price))}",
     }

@@ -15,6 +15,7 @@ from positions.models import OrderIntent
 from riskengine.calculators import take_profit
 from riskengine.loading.book import instant
 from riskengine.loading.copying import NEVER
+from riskengine.services import wording
 from riskengine.services.watch.judgement import SECOND, Judgement, Rows
 
 RULES: dict[int, str] = {
@@ -163,8 +164,8 @@ def _sentence(row: Row, verdict: dict[str, Any]) -> str:
     if row.reason == take_profit.TARGET:
         return f"The bid of {bid}, a gain of {gain}, has reached the target of {_dollars(row.target)}."
     numbers = ", ".join(f"{each['number']} ({each['effective_threshold']:.2%})" for each in verdict["slices"])
-    return f"The bid of {bid}, a gain of {gain}, has crossed slice {numbers}."
+    return f"The bid of {bid}, a gain of {gain}, has crossed tier {numbers}."
 
 
 def _dollars(number: float) -> str:
-    return f"{number:,.4f}".rstrip("0").rstrip(".") if math.isfinite(number) else "none"
+    return wording.price(number) if math.isfinite(number) else "none"

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from positions.market.contract_query import ContractQuery, parse_contract_query, strike_text
+from positions.market.contract_query import ContractQuery, next_on, parse_contract_query, strike_text
 from positions.market.symbols import parse
 
 
@@ -22,6 +22,11 @@ from positions.market.symbols import parse
         ("3800 p", ContractQuery(strike="3800", right="P")),
         ("c 50 c", ContractQuery(root="C", strike="50", right="C")),
         ("puts", ContractQuery(right="P")),
+        ("goog 2 dec 750 c", ContractQuery(root="GOOG", strike="750", right="C", month_day=(12, 2))),
+        ("goog dec 2 750", ContractQuery(root="GOOG", strike="750", month_day=(12, 2))),
+        ("4jan 3800", ContractQuery(strike="3800", month_day=(1, 4))),
+        ("goog september 17 puts", ContractQuery(root="GOOG", right="P", month_day=(9, 17))),
+        ("mar 25 c", ContractQuery(root="MAR", strike="25", right="C")),
         ("spxw210104p03800000", ContractQuery(symbol=parse("SPXW  210104P03800000"))),
     ],
 )
@@ -33,6 +38,24 @@ def test_words_in_any_order_after_the_root(text: str, query: ContractQuery) -> N
 def test_a_word_that_is_not_understood_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not understood.*SPXW 3800 C"):
         parse_contract_query(text)
+
+
+def test_a_day_that_no_year_has_is_named() -> None:
+    with pytest.raises(ValueError, match="“31 jun” is no day of a year"):
+        parse_contract_query("goog 31 jun")
+
+
+@pytest.mark.parametrize(
+    ("month_day", "today", "expected"),
+    [
+        ((1, 4), date(2021, 1, 4), date(2021, 1, 4)),
+        ((1, 3), date(2021, 1, 4), date(2022, 1, 3)),
+        ((2, 29), date(2023, 5, 1), date(2024, 2, 29)),
+        ((2, 29), date(2021, 1, 4), None),
+    ],
+)
+def test_a_day_of_the_year_is_the_next_one(month_day: tuple[int, int], today: date, expected: date | None) -> None:
+    assert next_on(month_day, today) == expected
 
 
 def test_strikes_as_people_write_them() -> None:

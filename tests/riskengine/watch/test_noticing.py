@@ -151,7 +151,7 @@ def test_a_loss_of_5_10_and_15_percent_of_the_premium_is_told_at_each(desk: Desk
         assert stands() == expected, at
     alert = Alert.objects.get()
     assert (alert.position, alert.severity) == (position, "critical")
-    assert "bought at 40.00 is bid 34.00: 15.00% of the premium is gone; the limit is 15%." in alert.happened
+    assert "bought at $40.00 is bid $34.00: 15.00% of the premium is gone; the limit is 15%." in alert.happened
     assert (float(alert.value), float(alert.limit)) == (0.15, 0.15)
 
 
@@ -160,7 +160,7 @@ def test_three_quarters_of_the_way_to_the_stop(desk: Desk) -> None:
     desk.quote("10:43:00", "32.50", "32.90")
     looks(desk, "10:43:00")
     assert ("LARGE_NEAR_STOP", 0) in stands()
-    assert "75% of the way from 40.00 to its stop at 30.00" in Alert.objects.get(code="LARGE_NEAR_STOP").happened
+    assert "75% of the way from $40.00 to its stop at $30.00" in Alert.objects.get(code="LARGE_NEAR_STOP").happened
 
 
 def test_a_wide_spread_is_told_although_the_quote_cannot_be_sold_on(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 const search = document.getElementById("search");
 const help = document.getElementById("help");
+const chain = document.getElementById("chain");
 const opener = document.getElementById("help-open");
 
 const contracts = () => [...document.querySelectorAll("#chain button[name=contract]")];
@@ -21,10 +22,16 @@ function walk(step) {
   button.scrollIntoView({ block: "nearest" });
 }
 
+/* Tab enters the chain once, at the contract that is picked or was looked at last, and then leaves it: arrows walk. */
+function oneStop(at) {
+  const all = contracts();
+  const stop = at ?? all.find((button) => button.hasAttribute("aria-current")) ?? all[0];
+  for (const button of all) button.tabIndex = button === stop ? 0 : -1;
+}
+
 /* The first contract that the search as typed finds: what is still on its way is waited for. */
 let waiting = false;
 function pickFirst() {
-  const chain = document.getElementById("chain");
   if (!chain.hasAttribute("aria-busy")) {
     contracts()[0]?.click();
     return;
@@ -67,6 +74,12 @@ document.addEventListener("keydown", (event) => {
     search.dispatchEvent(new Event("input", { bubbles: true }));
   }
 });
+
+chain.addEventListener("shown", () => oneStop());
+chain.addEventListener("focusin", ({ target }) => {
+  if (target.matches("button[name=contract]")) oneStop(target);
+});
+oneStop();
 
 opener.hidden = false;
 opener.addEventListener("click", () => help.showModal());

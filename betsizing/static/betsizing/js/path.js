@@ -17,6 +17,7 @@ function look() {
     grid: { vertLines: { color: colour("hairline") }, horzLines: { color: colour("hairline") } },
     timeScale: { timeVisible: true, secondsVisible: false, borderColor: colour("hairline") },
     rightPriceScale: { borderColor: colour("hairline") },
+    localization: { priceFormatter: (price) => `${price < 0 ? "−" : ""}$${Math.abs(price).toFixed(2)}` },
     handleScale: { mouseWheel: false },
     handleScroll: { mouseWheel: false, vertTouchDrag: false },
   };

@@ -51,8 +51,12 @@ async function list() {
   const top = chain.querySelector(".chain-scroll")?.scrollTop ?? 0;
   try {
     if ((await chains.show(question())) === "superseded") return;
-  } catch {
-    return; // the answer's own request says what is wrong
+    chain.classList.remove("is-stale");
+  } catch (problem) {
+    chain.classList.add("is-stale");
+    trouble.textContent = `${problem.message} The chain is the last one that came.`;
+    trouble.hidden = false;
+    return;
   }
   const scroll = chain.querySelector(".chain-scroll");
   if (scroll) scroll.scrollTop = top;
