@@ -37,6 +37,6 @@ def in_unit(value: Value | str, unit: str) -> str:
         return show(value, unit)
     if unit in _MONEY:
         return usd(value)
-    if unit in _TWO_PLACES and abs(value * 100 - round(value * 100)) < 1e-9:
-        return f"{value:,.2f}".replace("-", "−")
-    return f"{show(value, unit)}{_SUFFIXES.get(unit, '')}"
+    two_places = unit in _TWO_PLACES and abs(value * 100 - round(value * 100)) < 1e-9
+    text = f"{value:,.2f}".replace("-", "−") if two_places else show(value, unit)
+    return f"{text}{_SUFFIXES.get(unit, '')}"

@@ -55,6 +55,12 @@ def price(value: float | None) -> str:
 
 
 @register.filter
+def price_in_dollars(value: float | None) -> str:
+    """Where the head of the column has the dollar."""
+    return price(value).replace("$", "")
+
+
+@register.filter
 def multiple(value: float | None) -> str:
     return UNKNOWN if value is None else wording.multiple(float(value))
 
