@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -32,8 +33,7 @@ class WatchedClock:
     speed: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(NamedTuple):  # made in half the time of a frozen dataclass, ten thousand times a check
     """A portfolio at its market time `at`. `session` is that New York date's, None on a day without one.
 
     `equity_start_of_day` and `net_deposits` (USD) are of that date's snapshot, None before it is taken. `revision` is

@@ -168,9 +168,10 @@ _CHANGES = ", ".join(f"{name} = w.{name}" for name in _FIGURES)
 _POINT = ("equity", "day_pnl", "drawdown_5", "drawdown_20", "exposure", "effective_exposure", "delta", "gamma")
 _WRITE = f"""
     WITH w AS MATERIALIZED (
-        SELECT w.id, w.revision, w.reason, w.reason = '' AS known, t.at, t.slot_at, p.pairs, {_VALUES}
-        FROM unnest(%(ids)s::bigint[], %(moment)s::int[], %(alike)s::int[], %(revision)s::bigint[], %(reason)s::text[],
-                    {_ARRAYS}) AS w(id, moment, alike, revision, reason, {_NAMES})
+        SELECT w.id, w.revision, y.reason, y.reason = '' AS known, t.at, t.slot_at, p.pairs, {_VALUES}
+        FROM unnest(%(ids)s::bigint[], %(moment)s::int[], %(alike)s::int[], %(revision)s::bigint[], %(why)s::int[],
+                    {_ARRAYS}) AS w(id, moment, alike, revision, why, {_NAMES})
+        JOIN unnest(%(reasons)s::text[]) WITH ORDINALITY AS y(reason, why) ON y.why = w.why
         LEFT JOIN unnest(%(at)s::timestamptz[], %(slot_at)s::timestamptz[]) WITH ORDINALITY AS t(at, slot_at, moment)
             ON t.moment = w.moment
         LEFT JOIN unnest(%(pairs)s::jsonb[]) WITH ORDINALITY AS p(pairs, alike) ON p.alike = w.alike
@@ -222,6 +223,8 @@ def keep(readings: Readings | None, watched: Sequence[Watched], errors: Mapping[
     mine = [watched[place[pk]] if pk in place else None for pk in ids]
     moments: dict[datetime, int] = {}
     moment = [0 if each is None else moments.setdefault(each.at, len(moments) + 1) for each in mine]
+    sentences: dict[str, int] = {}
+    why = [sentences.setdefault(reason, len(sentences) + 1) for reason in reasons]
     by_time = {each.at: each for each in watched}
     given = {
         "now": now,
@@ -231,7 +234,8 @@ def keep(readings: Readings | None, watched: Sequence[Watched], errors: Mapping[
         "at": list(moments),
         "slot_at": [_slot(by_time[at]) for at in moments],
         "revision": array_literal([0 if each is None else each.revision for each in mine]),
-        "reason": reasons,
+        "why": array_literal(why),
+        "reasons": list(sentences),
         "pairs": pairs,
     }
     arrays = {name: array_literal(column.tolist()) for name, column in figures.items()}
