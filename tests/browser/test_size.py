@@ -107,6 +107,34 @@ def test_a_lost_server_is_said_in_place_and_the_old_answer_stands_greyed(visit: 
         expect(page.locator("#trouble")).to_be_hidden()
 
 
+def test_a_chain_that_does_not_come_says_so_until_it_does(visit: Visit) -> None:
+    with visit(ASKED, complaints=1) as page:  # the browser notes the failed request
+        page.route("**/size/chain/**", lambda route: route.abort())
+        page.locator("#search").fill("3800 P")
+        expect(page.locator("#trouble")).to_have_text(
+            "The server cannot be reached. The chain is the last one that came."
+        )
+        expect(page.locator("#chain")).to_have_class(re.compile("is-stale"))
+        page.unroute("**/size/chain/**")
+        page.locator("#search").fill("3800 C")
+        expect(page.locator("#chain button[name=contract]").first).to_contain_text("3,800")
+        expect(page.locator("#trouble")).to_be_hidden()
+        expect(page.locator("#chain")).not_to_have_class(re.compile("is-stale"))
+
+
+def test_tab_stops_once_in_the_chain(visit: Visit) -> None:
+    with visit(ASKED) as page:
+        buttons = page.locator("#chain button[name=contract]")
+        assert buttons.count() > 1
+        expect(page.locator("#chain button[name=contract][tabindex='0']")).to_have_count(1)
+        page.locator("#search").focus()
+        page.keyboard.press("ArrowDown")
+        expect(buttons.first).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        expect(buttons.nth(1)).to_have_attribute("tabindex", "0")
+        expect(page.locator("#chain button[name=contract][tabindex='0']")).to_have_count(1)
+
+
 def test_a_refusal_offers_the_nearest_contract_that_passes(visit: Visit) -> None:
     with visit(REFUSED) as page:
         expect(page.locator(".is-failing").first).to_be_visible()

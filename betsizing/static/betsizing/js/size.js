@@ -51,6 +51,7 @@ async function list() {
   const top = chain.querySelector(".chain-scroll")?.scrollTop ?? 0;
   try {
     if ((await chains.show(question())) === "superseded") return;
+    if (chain.classList.contains("is-stale")) trouble.hidden = !answer.classList.contains("is-stale");
     chain.classList.remove("is-stale");
   } catch (problem) {
     chain.classList.add("is-stale");
