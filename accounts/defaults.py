@@ -29,9 +29,11 @@ GROUPS: Mapping[str, str] = {
     "factors": "What scales a bet",
     "fundamentals": "Fundamental score",
     "correlation": "Correlation",
+    "signals": "Signals: which contract, and for how long",
     "entry": "Whether: entry gates",
     "liquidity": "Liquidity and cost of entry",
     "exits": "When out: stops and targets",
+    "overnight": "While the exchange is closed",
     "breakers": "When to stop: circuit breakers",
 }
 
@@ -108,6 +110,13 @@ _FACTORS = (
             "absolute: the source's multiplier of the minimum, a ceiling. relative: compared with a neutral score."),
     _choice("volatility_index", "Volatility index", "factors", ("VIX", "VIX1D"), "SPEC 9",
             "VIX measures 30 days, VIX1D one day. The factors and the gate read this one."),
+    _choice("confidence_scaling", "Confidence that scales", "factors", ("calibrated", "raw"), "P-13, A-21",
+            "calibrated: as far as the account's own closed trades bear it out. raw: as the signal says."),
+    _p("calibration_prior_trades", "Weight of the raw confidence", "factors", U.COUNT, "30", "30", "1", "10000",
+       "P-13 (NEW)",
+       "After this many closed trades the record weighs as much as the signal's own word."),
+    _p("proven_after_trades", "Trades before a verdict", "factors", U.COUNT, "30", "30", "1", "10000", "P-13",
+       "From so many closed trades on, a confidence tier that is surely under its break-even scales at 1.0."),
 )
 _FUNDAMENTALS = (
     _p("neutral_score", "Neutral score", "fundamentals", U.SCORE, "0.5", "0.5", "0", "1", "SPEC 66",
@@ -155,6 +164,22 @@ _CORRELATION = (
     _p("high_pair_correlation", "High pair correlation", "correlation", U.FRACTION, "0.8", "0.8", "0", "1",
        "P-11, P-15",
        "Pairs above this are listed as one bet, and dropped in signal selection."),
+    _choice("correlation_method", "Method", "correlation", ("pearson", "ewma", "ledoit_wolf"), "P-12 (others NEW)",
+            "pearson: every session counts alike. ewma: recent ones count more. ledoit_wolf: shrunk towards none."),
+    _p("correlation_ewma_decay", "Decay of the weights", "correlation", U.FRACTION, "0.94", "0.94", "0.5", "0.999999",
+       "P-12 (NEW)",
+       "ewma: a session weighs this much of the one after it."),
+)
+_SIGNALS = (
+    _p("signal_lifetime_minutes", "Lifetime of a signal", "signals", U.MINUTES, "15", "15", "1", "10080", "P-15 (NEW)",
+       "A signal that says no end of its own is dropped after this long."),
+    _choice("strike_selection", "Strike by", "signals", ("delta", "moneyness"), "SPEC 9 (NEW)",
+            "Which listed strike a signal buys that names no contract."),
+    _p("strike_target_delta", "Delta looked for", "signals", U.FRACTION, "0.50", "0.50", "0.01", "0.99", "SPEC 9 (NEW)",
+       "delta: the usable contract whose delta, without its sign, is nearest."),
+    _p("strike_target_moneyness", "Moneyness looked for", "signals", U.FRACTION, "0", "0", "0", "0.50",
+       "SPEC 9 (NEW)",
+       "moneyness: the usable contract nearest to this far out of the money."),
 )
 _ENTRY = (
     _p("min_confidence_threshold", "Lowest tradable confidence", "entry", U.FRACTION, "0.65", "0.65", "0", "1",
@@ -184,6 +209,9 @@ _ENTRY = (
        "Calendar days to expiration at entry, at most."),
     _switch("refuse_earnings_before_expiry", "Refuse earnings before expiration", "entry", False, True, "B-55, A-16",
             "7DTE: an earnings date before expiration refuses the entry."),
+    _switch("refuse_ex_dividend_before_expiry", "Refuse ex-dividend before expiration", "entry", False, False,
+            "SPEC 9 (NEW)",
+            "On: an ex-dividend date after today and not after the expiration refuses a call, which falls with it."),
     _p("heartbeat_max_age_seconds", "Oldest risk check", "entry", U.SECONDS, "90", "90", "1", "86400", "P-22, A-10",
        "No entry when the last finished risk check is older than this."),
     _p("decision_expires_seconds", "Decision lifetime", "entry", U.SECONDS, "60", "60", "1", "3600", "P-19",
@@ -255,6 +283,14 @@ _EXITS = (
     _p("forced_close_minutes", "Forced close", "exits", U.MINUTES, "15", "15", "1", "390", "P-09, A-17",
        "Positions that expire today are closed this long before the session's close."),
 )
+_OVERNIGHT = (
+    _p("overnight_report_minutes", "Report before the close", "overnight", U.MINUTES, "30", "30", "1", "390", "P-18",
+       "The overnight report is made this long before the session's close: 15:30, 12:30 on a half day."),
+    _p("overnight_loss_limit", "Overnight loss alert", "overnight", U.FRACTION, "0.10", "0.10", "0.001", "1", "P-18",
+       "Alert when a 5% move of the underlyings overnight would cost more than this share of equity."),
+    _switch("propose_reduction", "Propose to reduce", "overnight", False, False, "P-18 (NEW)",
+            "On: where that alert stands, the report says how many contracts to close. A person decides."),
+)
 _BREAKERS = (
     _p("risk_check_interval_seconds", "Risk check", "breakers", U.SECONDS, "30", "30", "1", "600", "SPEC 25, P-22",
        "Seconds between two risk checks."),
@@ -297,7 +333,19 @@ _BREAKERS = (
 # fmt: on
 
 PARAMETERS: Mapping[str, Parameter] = {
-    p.name: p for p in (*_SIZING, *_FACTORS, *_FUNDAMENTALS, *_CORRELATION, *_ENTRY, *_LIQUIDITY, *_EXITS, *_BREAKERS)
+    p.name: p
+    for p in (
+        *_SIZING,
+        *_FACTORS,
+        *_FUNDAMENTALS,
+        *_CORRELATION,
+        *_SIGNALS,
+        *_ENTRY,
+        *_LIQUIDITY,
+        *_EXITS,
+        *_OVERNIGHT,
+        *_BREAKERS,
+    )
 }
 
 

@@ -71,6 +71,9 @@ class FactorParameters(models.Model):
     correlation_missing_factor = _number("correlation_missing_factor")
     fundamental_mode = _choice("fundamental_mode")
     volatility_index = _choice("volatility_index")
+    confidence_scaling = _choice("confidence_scaling")
+    calibration_prior_trades = _whole("calibration_prior_trades")
+    proven_after_trades = _whole("proven_after_trades")
 
     class Meta:
         abstract = True
@@ -104,6 +107,20 @@ class CorrelationParameters(models.Model):
     correlation_max_age_sessions = _whole("correlation_max_age_sessions")
     max_effective_exposure = _fraction("max_effective_exposure")
     high_pair_correlation = _fraction("high_pair_correlation")
+    correlation_method = _choice("correlation_method")
+    correlation_ewma_decay = _fraction("correlation_ewma_decay")
+
+    class Meta:
+        abstract = True
+
+
+class SignalParameters(models.Model):
+    """Which contract a signal buys, and for how long it holds."""
+
+    signal_lifetime_minutes = _whole("signal_lifetime_minutes")
+    strike_selection = _choice("strike_selection")
+    strike_target_delta = _fraction("strike_target_delta")
+    strike_target_moneyness = _fraction("strike_target_moneyness")
 
     class Meta:
         abstract = True
@@ -124,6 +141,7 @@ class EntryParameters(models.Model):
     min_expiration_days = _whole("min_expiration_days")
     max_expiration_days = _whole("max_expiration_days")
     refuse_earnings_before_expiry = _switch("refuse_earnings_before_expiry")
+    refuse_ex_dividend_before_expiry = _switch("refuse_ex_dividend_before_expiry")
     heartbeat_max_age_seconds = _whole("heartbeat_max_age_seconds")
     decision_expires_seconds = _whole("decision_expires_seconds")
     max_opening_intents = _whole("max_opening_intents")
@@ -170,6 +188,17 @@ class ExitParameters(models.Model):
     stop_blind_seconds = _whole("stop_blind_seconds")
     reentry_cooldown_minutes = _whole("reentry_cooldown_minutes")
     forced_close_minutes = _whole("forced_close_minutes")
+
+    class Meta:
+        abstract = True
+
+
+class OvernightParameters(models.Model):
+    """What is looked at before the exchange closes."""
+
+    overnight_report_minutes = _whole("overnight_report_minutes")
+    overnight_loss_limit = _fraction("overnight_loss_limit")
+    propose_reduction = _switch("propose_reduction")
 
     class Meta:
         abstract = True

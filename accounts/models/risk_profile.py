@@ -15,6 +15,8 @@ from accounts.models.parameters import (
     FactorParameters,
     FundamentalParameters,
     LiquidityParameters,
+    OvernightParameters,
+    SignalParameters,
     SizingParameters,
 )
 from accounts.wording import bounds_sentence
@@ -53,9 +55,11 @@ class RiskProfileRevision(
     FactorParameters,
     FundamentalParameters,
     CorrelationParameters,
+    SignalParameters,
     EntryParameters,
     LiquidityParameters,
     ExitParameters,
+    OvernightParameters,
     BreakerParameters,
 ):
     """All numbers of a profile as saved once, by whom and why. Append-only: a trigger refuses changes.

@@ -18,6 +18,9 @@ Choice: TypeAlias = IntColumn | int
 
 RAISE, REFUSE = 0, 1  # below_minimum_policy
 ABSOLUTE, RELATIVE = 0, 1  # fundamental_mode
+CALIBRATED, RAW = 0, 1  # confidence_scaling
+PEARSON, EWMA, LEDOIT_WOLF = 0, 1, 2  # correlation_method
+BY_DELTA, BY_MONEYNESS = 0, 1  # strike_selection
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,6 +55,9 @@ class Limits:
     correlation_missing_factor: Number
     fundamental_mode: Choice
     volatility_index: Choice
+    confidence_scaling: Choice
+    calibration_prior_trades: Number
+    proven_after_trades: Number
     confidence_factor: Steps
     vix_factor: Steps
     exposure_factor: Steps
@@ -75,6 +81,13 @@ class Limits:
     correlation_max_age_sessions: Number
     max_effective_exposure: Number
     high_pair_correlation: Number
+    correlation_method: Choice
+    correlation_ewma_decay: Number
+    # Signals: which contract, and for how long
+    signal_lifetime_minutes: Number
+    strike_selection: Choice
+    strike_target_delta: Number
+    strike_target_moneyness: Number
     # Whether: entry gates
     min_confidence_threshold: Number
     max_vix_threshold: Number
@@ -88,6 +101,7 @@ class Limits:
     min_expiration_days: Number
     max_expiration_days: Number
     refuse_earnings_before_expiry: Switch
+    refuse_ex_dividend_before_expiry: Switch
     heartbeat_max_age_seconds: Number
     decision_expires_seconds: Number
     max_opening_intents: Number
@@ -129,6 +143,10 @@ class Limits:
     dte_factor: Steps
     risk_reward: Steps
     profit_lock: Steps
+    # While the exchange is closed
+    overnight_report_minutes: Number
+    overnight_loss_limit: Number
+    propose_reduction: Switch
     # When to stop: circuit breakers
     risk_check_interval_seconds: Number
     confirm_entries_loss: Number

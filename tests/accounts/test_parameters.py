@@ -18,9 +18,11 @@ GROUP_OF_BASE = {
     bases.FactorParameters: "factors",
     bases.FundamentalParameters: "fundamentals",
     bases.CorrelationParameters: "correlation",
+    bases.SignalParameters: "signals",
     bases.EntryParameters: "entry",
     bases.LiquidityParameters: "liquidity",
     bases.ExitParameters: "exits",
+    bases.OvernightParameters: "overnight",
     bases.BreakerParameters: "breakers",
 }
 
