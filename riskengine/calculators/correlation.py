@@ -4,6 +4,9 @@ The matrix is Pearson's on daily returns over a window, pair by pair on the date
 too few common returns, or in which one side does not move, is NaN: not measurable. It stays that one pair's NaN; what a
 missing pair costs is said by the two readers, the correlation risk of Smart-0DTE (P-01) and the average |rho| of
 Mag7-7DTE (SPEC 69, B-23).
+
+Two other estimates have the same shape: one in which recent dates weigh more, and one that is pulled towards no
+correlation by as much as the sample is short (Ledoit-Wolf).
 """
 
 from dataclasses import dataclass
@@ -71,11 +74,53 @@ def correlation_matrix(returns: FloatColumn, *, window: int, min_common: int) ->
     Source: P-12. Equals pandas' `DataFrame.corr(min_periods=min_common)`, but for series that do not move: there pandas
     may correlate the rounding.
     """
+    recent = _recent(returns, window, min_common)
+    return _pairwise(recent, np.ones(recent.shape[1]), min_common)
+
+
+def ewma_matrix(returns: FloatColumn, *, window: int, min_common: int, decay: float) -> Matrix:
+    """Correlation of every pair on the last `window` dates, a date weighing `decay` as much as the next one.
+
+    Over the dates t common to the pair, a(t) dates before the last of the window, with w(t) = decay^a(t):
+
+        mean(x) = sum w x / sum w        rho = sum w (x - mean(x)) (y - mean(y)) / sqrt(of the same sum for xx and yy)
+
+    A date without a common return has no term, and the dates before it keep their age.
+
+    Parameters
+    ----------
+    returns, window, min_common : as `correlation_matrix`; the common returns are counted, not weighed.
+    decay : above 0 and at most 1; at 1 all dates weigh the same, and the result is `correlation_matrix`.
+
+    Returns
+    -------
+    Matrix of shape (symbols, symbols), as `correlation_matrix`.
+
+    Raises
+    ------
+    ValueError
+        As `correlation_matrix`, or where `decay` is outside its bounds.
+
+    Source: J.P. Morgan and Reuters, "RiskMetrics - Technical Document" (1996), 5.2, there with means of zero. Equals
+    pandas' `ewm(alpha=1 - decay, adjust=True, ignore_na=False).corr()` of the pair's common dates.
+    """
+    if not 0.0 < decay <= 1.0:
+        raise ValueError("decay is above 0 and at most 1")
+    recent = _recent(returns, window, min_common)
+    age = np.arange(recent.shape[1] - 1, -1, -1)
+    return _pairwise(recent, decay**age, min_common)
+
+
+def _recent(returns: FloatColumn, window: int, min_common: int) -> FloatColumn:
     if returns.ndim != 2:
         raise ValueError("returns is a table of shape (symbols, dates)")
     if window < 1 or min_common < 1:
         raise ValueError("window and min_common are at least 1")
-    recent = returns[:, -window:]
+    return returns[:, -window:]
+
+
+def _pairwise(recent: FloatColumn, weight: FloatColumn, min_common: int) -> Matrix:
+    """Every pair on its own common dates, `weight` (dates,) being what a date counts for."""
     symbols, dates = recent.shape
     exists = np.isfinite(recent)
     values = np.where(exists, recent, 0.0)
@@ -86,20 +131,85 @@ def correlation_matrix(returns: FloatColumn, *, window: int, min_common: int) ->
         common = exists[rows, None, :] & exists[None, :, :]
         count = common.sum(axis=2)
         matrix.common_returns[rows] = count
-        rho = _pearson(values[rows, None, :], values[None, :, :], common, count)
+        rho = _pearson(values[rows, None, :], values[None, :, :], common * weight)
         matrix.correlation[rows] = np.where(count >= min_common, rho, np.nan)
     return matrix
 
 
-def _pearson(x: FloatColumn, y: FloatColumn, common: BoolColumn, count: IntColumn) -> FloatColumn:
+def _pearson(x: FloatColumn, y: FloatColumn, weight: FloatColumn) -> FloatColumn:
     """Means first, then deviations from them: sums of raw squares would lose the digits of small returns."""
+    whole = weight.sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        dx = np.where(common, x - (x * common).sum(axis=2, keepdims=True) / count[..., None], 0.0)
-        dy = np.where(common, y - (y * common).sum(axis=2, keepdims=True) / count[..., None], 0.0)
-        xx, yy = (dx * dx).sum(axis=2), (dy * dy).sum(axis=2)
-        rho = (dx * dy).sum(axis=2) / np.sqrt(xx * yy)
-    unmoved = UNMOVED * UNMOVED * count
+        dx = np.where(weight > 0.0, x - (x * weight).sum(axis=2, keepdims=True) / whole[..., None], 0.0)
+        dy = np.where(weight > 0.0, y - (y * weight).sum(axis=2, keepdims=True) / whole[..., None], 0.0)
+        xx, yy = (weight * (dx * dx)).sum(axis=2), (weight * (dy * dy)).sum(axis=2)
+        rho = (weight * (dx * dy)).sum(axis=2) / np.sqrt(xx * yy)
+    unmoved = UNMOVED * UNMOVED * whole
     return np.where((xx > unmoved) & (yy > unmoved), np.clip(rho, -1.0, 1.0), np.nan)
+
+
+def ledoit_wolf_matrix(returns: FloatColumn, *, window: int, min_common: int) -> Matrix:
+    """Correlations on the last `window` dates, all shrunk towards 0 by what the length of the sample calls for.
+
+    The estimate is of all symbols at once, so all need the same dates. While the symbols left share fewer than
+    `min_common`, those with the fewest dates in common with all that are left (their own included) are left out. On
+    the shared dates each symbol's returns are standardised, so that it is correlations that are shrunk and not the
+    variances of the quiet.
+
+    Parameters
+    ----------
+    returns, window, min_common : as `correlation_matrix`.
+
+    Returns
+    -------
+    Matrix of shape (symbols, symbols). A symbol that was left out, or does not move on the shared dates, is NaN in its
+    row and column. `common_returns` is the number of shared dates among the measured, elsewhere the pair's own.
+
+    Raises
+    ------
+    ValueError
+        As `correlation_matrix`.
+
+    Source: Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices" (2004), as
+    scikit-learn has it.
+    """
+    recent = _recent(returns, window, min_common)
+    exists = np.isfinite(recent)
+    symbols = len(recent)
+    count = exists.astype(np.int64) @ exists.T.astype(np.int64)
+    correlation = np.full((symbols, symbols), np.nan)
+    measured, shared = _measured(recent, exists, min_common)
+    if measured.any():
+        # Imported here: it costs a second and 60 MB, which a process that never asks for it does not pay.
+        from sklearn.covariance import ledoit_wolf
+
+        sample = recent[np.ix_(measured, shared)]
+        standard = (sample - sample.mean(axis=1, keepdims=True)) / sample.std(axis=1, keepdims=True)
+        covariance, _ = ledoit_wolf(standard.T)
+        root = np.sqrt(np.diag(covariance))
+        rho = np.clip(covariance / np.outer(root, root), -1.0, 1.0)
+        np.fill_diagonal(rho, 1.0)
+        correlation[np.ix_(measured, measured)] = (rho + rho.T) / 2.0  # a product of matrices may round unevenly
+        count[np.ix_(measured, measured)] = shared.sum()
+    return Matrix(correlation, count)
+
+
+def _measured(recent: FloatColumn, exists: BoolColumn, min_common: int) -> tuple[BoolColumn, BoolColumn]:
+    """The symbols that can be measured together, shape (symbols,), and the dates they share, shape (dates,)."""
+    left: BoolColumn = np.asarray(exists.any(axis=1))
+    while left.any():
+        shared: BoolColumn = np.asarray(exists[left].all(axis=0))
+        if shared.sum() < min_common:
+            # Symbols that are equally to blame leave together: the order of the symbols decides nothing.
+            common = np.where(left, (exists * exists[left].sum(axis=0)).sum(axis=1), exists.size + 1)
+            left &= common > common.min()
+            continue
+        moves = left.copy()
+        moves[left] = recent[np.ix_(left, shared)].std(axis=1) > UNMOVED
+        if (moves == left).all():
+            return left, shared
+        left = moves
+    return left, np.zeros(recent.shape[1], bool)
 
 
 def correlation_risk(

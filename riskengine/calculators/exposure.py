@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, Number
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, Number, above
 
 SPX_PER_SPY = 10.0
 
@@ -142,16 +142,37 @@ def effective_exposure(signed_dollars: FloatColumn, correlation: FloatColumn) ->
     held. `correlation` R has shape (symbols, symbols), signed; a pair that cannot be measured (NaN) counts as the worst
     case, as if the two bets were one (P-01). Exposure that is NaN makes its portfolio's result NaN.
     """
+    # Pairwise estimates need not form a matrix that is positive semidefinite: a full hedge may come out just under 0.
+    effective: FloatColumn = np.sqrt(np.maximum(_variance(signed_dollars, correlation), 0.0))
+    return effective
+
+
+def effective_bets(signed_dollars: FloatColumn, correlation: FloatColumn) -> FloatColumn:
+    """How many equal bets that know nothing of one another the book amounts to: (sum |w|)^2 / (w' R w), (portfolios,).
+
+    n equal uncorrelated bets are n, n identical ones 1; hedges make it more than n. Arguments and the worst case for a
+    pair that cannot be measured as `effective_exposure`. NaN where nothing is held, where an exposure is NaN, and for
+    a full hedge: its number would be infinite, or that of the rounding.
+
+    Source: P-11 as a number of bets (NEW); the square of the diversification ratio of Choueifaty and Coignard, "Toward
+    Maximum Diversification" (2008), with exposures for volatilities.
+    """
+    whole = np.abs(signed_dollars).sum(axis=1)
+    held = np.where(whole > 0.0, whole, np.nan)[:, None]
+    share = _variance(signed_dollars / held, correlation)
+    return 1.0 / np.where(above(share, 0.0), share, np.nan)
+
+
+def _variance(signed_dollars: FloatColumn, correlation: FloatColumn) -> FloatColumn:
+    """w' R w of each portfolio, a pair that is not measured counting as |w_i w_j|."""
     measured = np.isfinite(correlation)
     known = np.where(measured, correlation, 0.0)
     np.fill_diagonal(known, 1.0)
     worst = ~measured
     np.fill_diagonal(worst, False)
     size = np.abs(signed_dollars)
-    variance = ((signed_dollars @ known) * signed_dollars + (size @ worst) * size).sum(axis=1)
-    # Pairwise estimates need not form a matrix that is positive semidefinite: a full hedge may come out just under 0.
-    effective: FloatColumn = np.sqrt(np.maximum(variance, 0.0))
-    return effective
+    variance: FloatColumn = ((signed_dollars @ known) * signed_dollars + (size @ worst) * size).sum(axis=1)
+    return variance
 
 
 def herfindahl(dollars: FloatColumn, group: IntColumn, groups: int) -> FloatColumn:

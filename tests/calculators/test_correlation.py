@@ -2,23 +2,31 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
+import empyrical
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.covariance import LedoitWolf
 
 from riskengine.calculators import correlation
 from riskengine.calculators.correlation import (
     absolute_correlation,
     correlation_matrix,
     correlation_risk,
+    ewma_matrix,
+    ledoit_wolf_matrix,
     log_returns,
     simple_returns,
 )
 
-RECORDED = json.loads((Path(__file__).parent.parent / "cases" / "correlation_mag7_2022.json").read_text())["cases"]
+ROOT = Path(__file__).parent.parent.parent
+RECORDED = json.loads((ROOT / "tests" / "cases" / "correlation_mag7_2022.json").read_text())["cases"]
 NAN = math.nan
 
 
@@ -48,6 +56,50 @@ def test_recorded_closes_correlate_as_pandas_says(case):
     found = correlation_matrix(returns, window=case["window"], min_common=case["min_common"]).correlation
     expected = table([[case["matrix"][a][b] for b in symbols] for a in symbols])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+
+
+def recorded_closes():
+    """Adjusted closes of the seven stocks on every session of 2020 to 2022, one column a stock."""
+    rows = pd.read_csv(ROOT / "positions" / "recorded" / "mag7_daily_2010_2022.csv.gz", parse_dates=["date"])
+    closes = rows.pivot_table(index="date", columns="symbol", values="adj_close").loc["2020":"2022"]
+    assert closes.shape[1] == 7
+    assert len(closes) > 700
+    return closes
+
+
+@pytest.mark.parametrize("window", [60, None])
+@pytest.mark.parametrize("kind", ["log", "simple"])
+def test_the_seven_stocks_of_2020_to_2022_correlate_as_pandas_and_empyrical_say(kind, window):
+    """empyrical knows betas and no correlation; the beta of x to y times that of y to x is rho squared."""
+    closes = recorded_closes()
+    theirs = closes.pct_change() if kind == "simple" else np.log(closes).diff()
+    theirs = theirs.iloc[-(window or len(theirs)) :]
+    ours = (simple_returns if kind == "simple" else log_returns)(closes.to_numpy().T)
+    found = correlation_matrix(ours, window=window or len(closes), min_common=40).correlation
+    np.testing.assert_allclose(found, theirs.corr(min_periods=40).to_numpy(), rtol=0, atol=1e-8)
+    known = theirs.dropna()
+    beta = np.array([[empyrical.beta(known[a], known[b]) for b in known] for a in known])
+    np.testing.assert_allclose(found, np.sign(beta) * np.sqrt(beta * beta.T), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("window", [60, 500])
+@pytest.mark.parametrize("decay", [0.94, 0.99])
+def test_the_seven_stocks_weighed_by_age_are_as_pandas_says(window, decay):
+    theirs = np.log(recorded_closes()).diff().iloc[-window:]
+    expected = theirs.ewm(alpha=1 - decay, adjust=True, ignore_na=False).corr().loc[theirs.index[-1]].to_numpy()
+    found = ewma_matrix(theirs.to_numpy().T, window=window, min_common=40, decay=decay).correlation
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
+
+
+def test_the_seven_stocks_shrunk_are_as_scikit_learn_says():
+    """Six of the seven have no close on the last day of 2022, so 59 dates are common."""
+    theirs = np.log(recorded_closes()).diff().iloc[-60:]
+    common = theirs.dropna()
+    standard = (common - common.mean()) / common.std(ddof=0)
+    expected = LedoitWolf().fit(standard.to_numpy()).covariance_
+    found = ledoit_wolf_matrix(theirs.to_numpy().T, window=60, min_common=40)
+    np.testing.assert_allclose(found.correlation, expected, rtol=0, atol=1e-8)
+    assert (found.common_returns == len(common)).all()
 
 
 def series_of(symbols, dates):
@@ -151,6 +203,124 @@ def test_a_gap_in_one_symbol_is_no_gap_in_the_others():
 def test_what_is_no_table_or_no_window_raises(window, min_common, shape):
     with pytest.raises(ValueError):
         correlation_matrix(np.zeros(shape), window=window, min_common=min_common)
+
+
+# --- recent dates weigh more ------------------------------------------------------------------------------------------
+
+
+@given(tables, st.integers(1, 12), st.integers(2, 6), st.floats(0.8, 1.0, exclude_max=True))
+def test_a_pair_weighed_by_age_is_that_of_pandas_on_its_common_dates(returns, window, min_common, decay):
+    found = ewma_matrix(returns, window=window, min_common=min_common, decay=decay)
+    plain = correlation_matrix(returns, window=window, min_common=min_common)
+    np.testing.assert_array_equal(found.common_returns, plain.common_returns)
+    recent = pd.DataFrame(returns[:, -window:].T)
+    for i in range(4):
+        for j in range(4):
+            pair = recent[[i, j]].where(recent[[i, j]].notna().all(axis=1))
+            if np.isnan(plain.correlation[i, j]):
+                assert np.isnan(found.correlation[i, j])
+                continue
+            x, y = pair.iloc[:, 0], pair.iloc[:, 1]
+            expected = x.ewm(alpha=1 - decay, adjust=True, ignore_na=False).corr(y).iloc[-1]
+            assert found.correlation[i, j] == pytest.approx(expected, abs=1e-8)
+
+
+@given(tables, st.integers(1, 12), st.integers(1, 6))
+def test_without_decay_weighing_by_age_changes_nothing(returns, window, min_common):
+    found = ewma_matrix(returns, window=window, min_common=min_common, decay=1.0).correlation
+    np.testing.assert_array_equal(found, correlation_matrix(returns, window=window, min_common=min_common).correlation)
+
+
+@given(tables, st.floats(0.5, 1.0))
+def test_a_matrix_weighed_by_age_is_symmetric_and_within_one(returns, decay):
+    rho = ewma_matrix(returns, window=12, min_common=2, decay=decay).correlation
+    np.testing.assert_array_equal(rho, rho.T)
+    known = ~np.isnan(rho)
+    assert (np.abs(rho[known]) <= 1.0).all()
+
+
+def test_a_break_in_the_correlation_shows_sooner_where_recent_dates_weigh_more():
+    random = np.random.default_rng(5)
+    market = random.normal(0, 0.02, 60)
+    sign = np.where(np.arange(60) < 40, 1.0, -1.0)
+    returns = np.stack((market, sign * market))
+    plain = correlation_matrix(returns, window=60, min_common=40).correlation[0, 1]
+    assert ewma_matrix(returns, window=60, min_common=40, decay=0.9).correlation[0, 1] < -0.5 < 0.0 < plain
+
+
+@pytest.mark.parametrize("decay", [0.0, -0.5, 1.01, NAN])
+def test_what_is_no_decay_raises(decay):
+    with pytest.raises(ValueError):
+        ewma_matrix(np.zeros((2, 5)), window=5, min_common=1, decay=decay)
+
+
+# --- shrunk towards no correlation ------------------------------------------------------------------------------------
+
+
+@given(tables, st.integers(2, 12), st.integers(2, 6), st.permutations(range(4)))
+def test_a_shrunk_matrix_is_symmetric_within_one_and_the_same_in_any_order(returns, window, min_common, order):
+    found = ledoit_wolf_matrix(returns, window=window, min_common=min_common)
+    rho = found.correlation
+    np.testing.assert_array_equal(rho, rho.T)
+    known = ~np.isnan(rho)
+    assert (np.abs(rho[known]) <= 1.0).all()
+    measured = known.diagonal()
+    assert (rho.diagonal()[measured] == 1.0).all()
+    np.testing.assert_array_equal(known, np.outer(measured, measured))
+    assert (found.common_returns[known] >= min_common).all()
+    permuted = ledoit_wolf_matrix(returns[order], window=window, min_common=min_common).correlation
+    np.testing.assert_allclose(permuted, rho[np.ix_(order, order)], rtol=0, atol=1e-9)
+
+
+@given(st.integers(0, 1000), st.integers(10, 80), st.integers(2, 6))
+def test_shrinking_leaves_the_signs_and_no_correlation_grows(seed, dates, symbols):
+    returns = np.random.default_rng(seed).normal(0, 0.02, (symbols, dates))
+    plain = correlation_matrix(returns, window=dates, min_common=10).correlation
+    shrunk = ledoit_wolf_matrix(returns, window=dates, min_common=10).correlation
+    assert (np.abs(shrunk) <= np.abs(plain) + 1e-12).all()
+    assert (shrunk * plain >= 0.0).all()
+
+
+def test_a_young_symbol_is_left_out_and_the_others_are_as_without_it():
+    returns = np.random.default_rng(6).normal(0, 0.02, (4, 60))
+    alone = ledoit_wolf_matrix(returns[:3], window=60, min_common=40)
+    returns[3, :21] = NAN
+    found = ledoit_wolf_matrix(returns, window=60, min_common=40)
+    np.testing.assert_array_equal(found.correlation[:3, :3], alone.correlation)
+    assert np.isnan(found.correlation[3]).all()
+    assert found.common_returns[0].tolist() == [60, 60, 60, 39]
+
+
+def test_of_gaps_that_are_shared_the_one_that_is_not_leaves():
+    returns = np.random.default_rng(7).normal(0, 0.02, (4, 60))
+    returns[:3, :10] = NAN
+    returns[3, -15:] = NAN
+    found = ledoit_wolf_matrix(returns, window=60, min_common=40)
+    assert np.isnan(found.correlation[3]).all()
+    assert (found.common_returns[:3, :3] == 50).all()
+
+
+def test_a_symbol_that_does_not_move_is_no_gap_in_the_others():
+    returns = np.random.default_rng(8).normal(0, 0.02, (3, 60))
+    returns[1] = 0.01
+    found = ledoit_wolf_matrix(returns, window=60, min_common=40).correlation
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(
+        found[np.ix_([0, 2], [0, 2])], ledoit_wolf_matrix(returns[[0, 2]], window=60, min_common=40).correlation
+    )
+
+
+@pytest.mark.parametrize("returns", [np.full((3, 60), NAN), np.zeros((3, 60)), np.zeros((0, 60)), np.zeros((2, 0))])
+def test_where_nothing_can_be_measured_nothing_is(returns):
+    assert np.isnan(ledoit_wolf_matrix(returns, window=60, min_common=40).correlation).all()
+
+
+def test_a_process_that_never_shrinks_does_not_load_scikit_learn():
+    program = "import sys, riskengine.calculators.correlation as c; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+# --- the two readers --------------------------------------------------------------------------------------------------
 
 
 def risk_of(*pairs, rows=1):

@@ -181,6 +181,42 @@ def test_effective_exposure_lies_between_the_largest_bet_and_the_sum(dollars: li
     assert effective == pytest.approx(sqrt(max(exact, 0)), rel=1e-9, abs=1e-6)
 
 
+def bets_of(dollars: list[float], correlation: np.ndarray) -> float:
+    return float(exposure.effective_bets(np.array([dollars]), correlation)[0])
+
+
+def test_equal_uncorrelated_bets_count_each_and_identical_ones_once() -> None:
+    assert bets_of([100.0] * 4, np.eye(4)) == pytest.approx(4)
+    assert bets_of([100.0] * 4, np.ones((4, 4))) == pytest.approx(1)
+    assert bets_of([-100.0] * 4, np.ones((4, 4))) == pytest.approx(1)
+    assert bets_of([100.0, 0.0], np.eye(2)) == pytest.approx(1)
+
+
+def test_a_pair_that_cannot_be_measured_is_one_bet_not_two() -> None:
+    correlation = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    assert bets_of([100.0, 100.0], correlation) == pytest.approx(1)
+    assert bets_of([100.0, -100.0], correlation) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dollars", [[0.0, 0.0], [np.nan, 1.0], [30_000.0, -30_000.0], [0.1, -0.1 - 1e-12]])
+def test_nothing_held_an_unknown_exposure_and_a_full_hedge_have_no_number_of_bets(dollars: list[float]) -> None:
+    assert np.isnan(bets_of(dollars, np.ones((2, 2))))
+
+
+@given(st.lists(st.integers(1, 100_000), min_size=1, max_size=6), st.floats(0, 1), st.floats(0.01, 100))
+@settings(max_examples=100, deadline=None)
+def test_bets_that_do_not_hedge_are_at_least_one_and_at_most_how_many_they_are(
+    dollars: list[int], rho: float, scale: float
+) -> None:
+    correlation = np.full((len(dollars), len(dollars)), rho)
+    np.fill_diagonal(correlation, 1.0)
+    bets = bets_of([float(each) for each in dollars], correlation)
+    assert 1 - 1e-9 <= bets <= len(dollars) + 1e-9
+    assert bets_of([scale * each for each in dollars], correlation) == pytest.approx(bets)
+    effective = exposure.effective_exposure(np.array([dollars], np.float64), correlation)[0]
+    assert bets == pytest.approx((sum(dollars) / effective) ** 2)
+
+
 def test_the_herfindahl_index_of_one_bet_is_one_and_of_four_equal_ones_a_quarter() -> None:
     index = exposure.herfindahl(column(10, 5, 5, 5, 5), groups(0, 1, 1, 1, 1), 3)
     np.testing.assert_array_equal(index, [1.0, 0.25, np.nan])
