@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
+from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, Number, Steps, lower_of, where
 
 # Returns are quotients of prices near 1, so rounding alone spreads them by 1e-16; prices have at most 6 places, so a
 # real move spreads them by far more. Below this a series did not move, and its correlation would be that of rounding.
@@ -271,3 +271,17 @@ def absolute_correlation(row: IntColumn, rho: FloatColumn, rows: int) -> Absolut
         measured=np.bincount(row[known], minlength=rows).astype(np.int64),
         missing=np.bincount(row[~known], minlength=rows).astype(np.int64),
     )
+
+
+def factor_of(pairs: AbsoluteCorrelation, ladder: Steps, missing_factor: Number) -> FloatColumn:
+    """The correlation factor of each candidate by its average |rho|, shape (rows,).
+
+    No pairs: 1. None measured: `missing_factor`. Some not measured: the ladder's step, at most `missing_factor`. The
+    average is never divided out: the sum is compared with threshold x count.
+
+    Source: SPEC 69, B-23.
+    """
+    measured: FloatColumn = 1.0 * pairs.measured  # type: ignore[assignment]
+    tier = ladder.at(pairs.total, measured)
+    says = where(pairs.missing == 0, tier, lower_of(tier, missing_factor))
+    return where(measured + pairs.missing == 0, 1.0, where(measured == 0, missing_factor, says))
