@@ -111,7 +111,8 @@ _FACTORS = (
     _choice("volatility_index", "Volatility index", "factors", ("VIX", "VIX1D"), "SPEC 9",
             "VIX measures 30 days, VIX1D one day. The factors and the gate read this one."),
     _choice("confidence_scaling", "Confidence that scales", "factors", ("calibrated", "raw"), "P-13, A-21",
-            "calibrated: as far as the account's own closed trades bear it out. raw: as the signal says."),
+            "calibrated: as far as the account's own closed trades bear it out. raw: as the signal says. Either way a "
+            "tier surely under its break-even scales at 1.0."),
     _p("calibration_prior_trades", "Weight of the raw confidence", "factors", U.COUNT, "30", "30", "1", "10000",
        "P-13 (NEW)",
        "After this many closed trades the record weighs as much as the signal's own word."),

@@ -53,6 +53,11 @@ RISK_MANAGER_PERMISSIONS = (
     ("riskengine", "alert", ("view",)),
     ("riskengine", "alertevent", ("view",)),
     ("riskengine", "alertdelivery", ("view",)),
+    ("riskengine", "signalsource", ("view", "add", "change")),
+    ("riskengine", "signal", ("view",)),
+    ("riskengine", "tierreview", ("view", "add")),
+    ("riskengine", "nightreport", ("view",)),
+    ("positions", "exdividenddate", ("view", "add", "change")),
     ("riskengine", "alerttarget", ("view", "add", "change")),
 )
 

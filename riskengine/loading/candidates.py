@@ -26,6 +26,7 @@ from riskengine.calculators.limits import Limits
 from riskengine.loading import account, market, pricing
 from riskengine.loading.facts import Facts, Record, Standing, read_facts, read_standing
 from riskengine.loading.revisions import terms_in_force
+from riskengine.loading.scaling import Confidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,7 @@ class Situation:
     account: account.Account
     book: exposure.ShareEquivalents
     opening_intents: int
+    confidence: Confidence
     heartbeat_age_seconds: float = np.nan
 
     @property
@@ -163,6 +165,7 @@ def load_situation(
         account=held,
         book=account.share_equivalents(held.committed, marks, found.spy),
         opening_intents=standing.opening_intents,
+        confidence=Confidence.of(standing.trades, standing.reviewed, limits),
         heartbeat_age_seconds=_heartbeat_age(standing.checked_at, now) if placing else np.nan,
     )
 

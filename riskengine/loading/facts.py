@@ -5,7 +5,7 @@ All of it is read here, in a fixed number of statements; what is made of it (`ca
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -25,11 +25,13 @@ from positions.market_selectors import (
 from positions.models import Decision, Fundamental, Portfolio
 from riskengine.calculators import correlation, exposure
 from riskengine.calculators.columns import FloatColumn, IntColumn
-from riskengine.calculators.limits import Limits
+from riskengine.calculators.limits import EWMA, LEDOIT_WOLF, Limits
 from riskengine.loading import market, pricing
+from riskengine.loading.scaling import Trade
 
 SPY_PRICES = ("SPY", "SPX")
 RECENT_CLOSES = 100  # more than any pause looks back at
+RECORD = 2_000  # closed trades that a confidence is calibrated on: the last so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Latched(NamedTuple):
 class Standing:
     """What the portfolio itself brings to an entry: entries asked for within the throttle's window, its tripped
     breakers, when the last risk check finished (wall time; None where none did) and whether it could judge it, its
-    record, and its last closes, the newest first."""
+    record, its last closes, the newest first, the closed trades that it had decided on, and when each confidence tier
+    was last reviewed (market time)."""
 
     opening_intents: int
     latched: tuple[Latched, ...]
@@ -81,6 +84,8 @@ class Standing:
     risk_known: bool
     record: Record
     closes: tuple[Closed, ...]
+    trades: tuple[Trade, ...]
+    reviewed: Mapping[float, datetime]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,17 +145,13 @@ def read_facts(
     wanted = sorted({contracts[pk].underlying_id for pk in asked})
     spy, spy_source = _spy(source, at, spot_max_age)
     alone = not held and len(asked) < 2  # nothing to be correlated with
-    measured = {
-        "window": int(limits.correlation_window_sessions),
-        "min_common": int(limits.correlation_min_common_sessions),
-        "max_age": int(limits.correlation_max_age_sessions),
-    }
+    way = Way(*(float(getattr(limits, name)) for name in WAYS))
     return Facts(
         contracts=contracts,
         prices=underlying_prices(underlyings, source=source, now=at) if underlyings else {},
         fundamentals=fundamentals_at(wanted, on=session.day) if wanted else {},
         listed=_listed(wanted, session.day, at) if wanted else {},
-        correlations=NO_CORRELATIONS if alone else correlations_before(underlyings, session.day, calendar, **measured),
+        correlations=NO_CORRELATIONS if alone else correlations_before(underlyings, session.day, calendar, way),
         spy=spy,
         spy_source=spy_source,
     )
@@ -164,17 +165,32 @@ def _spy(source: str, at: datetime, max_age: timedelta) -> tuple[float, str]:
     return price, "SPY" if spy > 0 else "SPX / 10" if spx > 0 else "not recorded now"
 
 
-def correlations_before(
-    instruments: Sequence[int], day: date, calendar: Calendar, *, window: int, min_common: int, max_age: int
-) -> Correlations:
-    """As of the session before, all in sessions; an instrument whose last close is older than `max_age` is not
-    measurable."""
+class Way(NamedTuple):
+    """How a profile measures correlation: all in sessions but the method (an index) and the decay of its weights."""
+
+    window: float
+    min_common: float
+    max_age: float
+    method: float
+    decay: float
+
+
+# The limits that a way is made of, in its order.
+WAYS = (
+    "correlation_window_sessions", "correlation_min_common_sessions", "correlation_max_age_sessions",
+    "correlation_method", "correlation_ewma_decay",
+)  # fmt: skip
+
+
+def correlations_before(instruments: Sequence[int], day: date, calendar: Calendar, way: Way) -> Correlations:
+    """As of the session before; an instrument whose last close is older than its way allows is not measurable."""
+    window, max_age = int(way.window), int(way.max_age)
     days = [calendar.back(day, count).day for count in range(window + 1, 0, -1)]
     found = closes_before(instruments, before=day, sessions=window + 1, calendar=calendar)
     prices = market.close_matrix(found, instruments, days)
     recent = ~np.isnan(prices[:, len(days) - 1 - max_age :]).all(axis=1)
     prices[~recent] = np.nan
-    measured = correlation.correlation_matrix(correlation.log_returns(prices), window=window, min_common=min_common)
+    measured = _matrix(correlation.log_returns(prices), way)
     return Correlations(
         place={instrument: place for place, instrument in enumerate(instruments)},
         matrix=measured.correlation,
@@ -182,6 +198,15 @@ def correlations_before(
         sample=measured.common_returns,
         as_of=days[-1],
     )
+
+
+def _matrix(returns: FloatColumn, way: Way) -> correlation.Matrix:
+    sample = {"window": int(way.window), "min_common": int(way.min_common)}
+    if way.method == EWMA:
+        return correlation.ewma_matrix(returns, **sample, decay=way.decay)
+    if way.method == LEDOIT_WOLF:
+        return correlation.ledoit_wolf_matrix(returns, **sample)
+    return correlation.correlation_matrix(returns, **sample)
 
 
 def _listed(underlyings: Sequence[int], day: date, at: datetime) -> dict[int, Listed]:
@@ -220,6 +245,9 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
                     WHERE h.portfolio_id = %(portfolio)s AND h.scope = 'risk'),
                    NOT EXISTS (SELECT FROM riskengine_reading r
                                WHERE r.portfolio_id = %(portfolio)s AND r.state = 'unknown'),
+                   (SELECT coalesce(json_agg(json_build_array(tier::float8, extract(epoch FROM at))), '[]')
+                    FROM (SELECT tier, max(reviewed_at) AS at FROM riskengine_tierreview
+                          WHERE portfolio_id = %(portfolio)s GROUP BY tier) each),
                    count(*), count(*) FILTER (WHERE realised_pnl > 0),
                    avg(realised_pnl / nullif(entry_cost, 0)) FILTER (WHERE realised_pnl > 0),
                    -avg(realised_pnl / nullif(entry_cost, 0)) FILTER (WHERE NOT realised_pnl > 0)
@@ -227,17 +255,30 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
             """,
             {"portfolio": portfolio.pk, "since": since, "confirming": confirming.pk if confirming else None},
         )
-        opening_intents, latched, checked_at, risk_known, *record = cursor.fetchone()
+        opening_intents, latched, checked_at, risk_known, reviewed, *record = cursor.fetchone()
         cursor.execute(
             """
-            SELECT c.underlying_id, p.closed_at, p.close_cause, p.realised_pnl
+            SELECT c.underlying_id, p.closed_at, p.close_cause, p.realised_pnl,
+                   d.confidence::float8, (p.realised_pnl / nullif(p.entry_cost, 0))::float8
             FROM positions_position p JOIN positions_optioncontract c ON c.id = p.contract_id
+            LEFT JOIN positions_decision d ON d.id = p.decision_id
             WHERE p.portfolio_id = %s AND p.status = 'closed' AND p.closed_at <= %s
             ORDER BY p.closed_at DESC, p.id DESC LIMIT %s
             """,
-            [portfolio.pk, at, RECENT_CLOSES],
+            [portfolio.pk, at, RECORD],
         )
-        closes = tuple(map(Closed._make, cursor.fetchall()))
+        rows = cursor.fetchall()
     return Standing(
-        opening_intents, tuple(map(Latched._make, latched)), checked_at, risk_known, Record(*record), closes
+        opening_intents=opening_intents,
+        latched=tuple(map(Latched._make, latched)),
+        checked_at=checked_at,
+        risk_known=risk_known,
+        record=Record(*record),
+        closes=tuple(Closed(*row[:4]) for row in rows[:RECENT_CLOSES]),
+        trades=tuple(
+            Trade(confidence, gain, closed_at)
+            for _, closed_at, _, _, confidence, gain in rows
+            if confidence is not None and gain is not None  # what was adopted has no decision
+        ),
+        reviewed={tier: datetime.fromtimestamp(epoch, UTC) for tier, epoch in reviewed},
     )

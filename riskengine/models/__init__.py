@@ -1,4 +1,5 @@
-"""What riskengine remembers: breakers and alerts with what happened to them, each portfolio's exposure, and replays."""
+"""What riskengine remembers: signals, breakers and alerts with what happened to them, each portfolio's exposure,
+reports of the night, and replays."""
 
 from riskengine.models.alert import (
     Alert,
@@ -12,8 +13,18 @@ from riskengine.models.alert import (
     TargetKind,
 )
 from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
+from riskengine.models.night import NightMoment, NightReport
 from riskengine.models.reading import Reading, ReadingPoint, ReadingState
 from riskengine.models.replay import Replay, ReplayState
+from riskengine.models.signal import (
+    Handling,
+    Signal,
+    SignalEvent,
+    SignalSource,
+    SignalState,
+    SourceKind,
+    TierReview,
+)
 
 __all__ = [
     "Alert",
@@ -27,6 +38,9 @@ __all__ = [
     "BreakerEventKind",
     "BreakerState",
     "DeliveryState",
+    "Handling",
+    "NightMoment",
+    "NightReport",
     "Pulse",
     "Reading",
     "ReadingPoint",
@@ -34,5 +48,11 @@ __all__ = [
     "Replay",
     "ReplayState",
     "Severity",
+    "Signal",
+    "SignalEvent",
+    "SignalSource",
+    "SignalState",
+    "SourceKind",
     "TargetKind",
+    "TierReview",
 ]

@@ -115,7 +115,8 @@ class Entries:
         placing = Placing(request.confirmed, _may_trade(self.actor, portfolio), request.contracts, worst)
         row = self.situation.facts.contracts[request.contract.pk]
         candidates = candidates_of(self.situation, [row])
-        judged = judge_candidates(self.situation, candidates, float(request.confidence), placing=placing)
+        confidence = float(request.confidence)
+        judged = judge_candidates(self.situation, candidates, confidence, placing=placing, proven=request.proven)
         refusal = (_expired(waiting, judged) if waiting is not None else None) or _refusal(judged, request)
         waits = refusal is None and (request.propose or _needs_a_person(request, judged))
         if refusal and waiting is not None:

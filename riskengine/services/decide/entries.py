@@ -124,7 +124,10 @@ def confirm_entry(*, decision: Decision, now: datetime, actor: User | None, acto
         if opening_of(waiting) is not None or "confirms" in waiting.inputs:
             raise NothingToConfirm(f"The order of decision {waiting.pk} is out: there is nothing to confirm.")
         pace = waiting.inputs.get("request", {}).get("pace", "normal")
-        request = EntryRequest(waiting.contract, waiting.confidence, waiting.contracts, pace, confirmed=True)
+        proven = waiting.inputs.get("request", {}).get("proven", True)
+        request = EntryRequest(
+            waiting.contract, waiting.confidence, waiting.contracts, pace, confirmed=True, proven=proven
+        )
         entries = Entries.begin(locked, [request], now, actor, actor_name, confirming=waiting)
         made = entries.decide(request, key)
         return Authorised(made, entries.write().get(made.pk), True)

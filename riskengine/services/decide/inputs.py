@@ -6,6 +6,7 @@ from typing import Any
 
 from positions.market.calendar import new_york
 from riskengine.calculators.fundamentals import breakdown
+from riskengine.loading.scaling import Scaled
 from riskengine.services.decide.judge import Judged
 
 
@@ -96,6 +97,8 @@ def used(judged: Judged, i: int) -> list[dict[str, Any]]:
         item("account_size", "Configured account", float(situation.limits.account_size), "USD",
              f"profile revision {situation.revision.number}"),
         item("confidence", "Confidence", judged.confidence, "0 to 1", "request"),
+        item("scaling_confidence", "Confidence that scales", judged.scaled.value, "0 to 1",
+             "this account's closed trades", note=scaling_note(judged.scaled)),
         item("vix", "Volatility index", float(vix.level) if vix else None, "VIX points",
              f"{vix.index}, {vix.label}" if vix else "not recorded", vix.known_at if vix else None),
         item("ask", "Ask", float(quotes.ask[i]), "USD per share", situation.portfolio.quote_source, row.quoted_at),
@@ -115,6 +118,18 @@ def used(judged: Judged, i: int) -> list[dict[str, Any]]:
         )  # fmt: skip
         found += _fundamentals(judged, i, item)
     return found
+
+
+def scaling_note(scaled: Scaled) -> str:
+    """Why the size scales with this confidence: "as the signal says: 3 of 30 closed trades"."""
+    if scaled.unproven:
+        return f"its source has not {scaled.needed} closed trades yet: the minimum bet"
+    if scaled.under_break_even:
+        return f"bets from {scaled.tier:g} on were won less often than they must be: the minimum bet until reviewed"
+    if not scaled.calibrates:
+        return f"as the signal says; {scaled.trades} of the {scaled.needed} closed trades that a calibration needs"
+    won = f"{scaled.trades} closed trades, {100 * scaled.base:.1f}% won"
+    return f"{won}: calibrated {scaled.calibrated:.6g}" + ("" if scaled.value < scaled.raw else ", which never raises")
 
 
 def _correlation(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:

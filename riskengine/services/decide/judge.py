@@ -17,6 +17,7 @@ from riskengine.calculators.rules import CodeColumn, Verdicts
 from riskengine.calculators.sizing import Sizing
 from riskengine.loading.candidates import Candidates, Situation
 from riskengine.loading.facts import Latched
+from riskengine.loading.scaling import Scaled
 from riskengine.services.decide.reservation import Placing, Reservation, reserve
 
 CONFIRMS = "loss_l1"  # this breaker refuses nothing that a person confirms
@@ -34,6 +35,7 @@ class Judged:
     situation: Situation
     candidates: Candidates
     confidence: float
+    scaled: Scaled
     sizing: Sizing
     stop: stops.InitialStop
     regime: take_profit.StateColumn
@@ -46,16 +48,18 @@ class Judged:
 
 
 def judge_candidates(
-    situation: Situation, candidates: Candidates, confidence: float, *, placing: Placing | None
+    situation: Situation, candidates: Candidates, confidence: float, *, placing: Placing | None, proven: bool = True
 ) -> Judged:
     """Size and judge every candidate at the same confidence. `placing` makes an entry of a preview (None): what fits at
-    the worst permitted price, and the gates of AT_PLACEMENT."""
+    the worst permitted price, and the gates of AT_PLACEMENT. The size scales with what the account's record leaves of
+    the confidence, the gate reads it raw (A-21); not `proven`, its source bets the minimum."""
     limits, quotes = situation.limits, candidates.quotes
     n = len(quotes.rows)
     unusable = _unusable(situation, candidates)
     price = np.where(unusable == codes.NONE, quotes.ask, np.nan)
     zero_dte = situation.portfolio.system == SMART_0DTE
-    sizing = (_size_0dte if zero_dte else _size_7dte)(situation, candidates, confidence, price)
+    scaled = situation.confidence.scaled(confidence, proven=proven)
+    sizing = (_size_0dte if zero_dte else _size_7dte)(situation, candidates, scaled.value, price)
     reservation = None
     if placing is not None:
         sizing, reservation = reserve(situation, candidates, sizing, placing)
@@ -80,6 +84,7 @@ def judge_candidates(
         situation=situation,
         candidates=candidates,
         confidence=confidence,
+        scaled=scaled,
         sizing=sizing,
         stop=stop,
         regime=regime,

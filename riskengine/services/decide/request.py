@@ -13,19 +13,21 @@ MOST_CONTRACTS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SizeRequest:
-    """What is asked. `win_probability` and `payoff` (gain per dollar lost) are the user's own odds, for Kelly."""
+    """What is asked. `win_probability` and `payoff` (gain per dollar lost) are the user's own odds, for Kelly. Not
+    `proven`: the source of the confidence has too few closed trades of its own, and bets the minimum."""
 
     contract: OptionContract
     confidence: Decimal
     win_probability: Decimal | None = None
     payoff: Decimal | None = None
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRequest:
     """What is asked. `contracts` empty: the size is computed; else that many or nothing. `propose`: decide and place
     nothing; an approved one waits for its confirmation. `confirmed`: a person has seen this entry. `waive_gates`
-    (replays of recorded days only) judges and stores every gate and lets none refuse."""
+    (replays of recorded days only) judges and stores every gate and lets none refuse. `proven` as above."""
 
     contract: OptionContract
     confidence: Decimal
@@ -34,6 +36,7 @@ class EntryRequest:
     confirmed: bool = False
     waive_gates: bool = False
     propose: bool = False
+    proven: bool = True
 
     def __post_init__(self) -> None:
         if not (self.confidence.is_finite() and 0 <= self.confidence <= 1):
@@ -55,4 +58,5 @@ class EntryRequest:
             "confirmed": self.confirmed,
             "waive_gates": self.waive_gates,
         }
-        return asked | {"propose": True} if self.propose else asked
+        asked |= {"propose": True} if self.propose else {}
+        return asked if self.proven else asked | {"proven": False}

@@ -27,13 +27,17 @@ def preview_size(*, portfolio: Portfolio, request: SizeRequest, now: datetime) -
     situation = load_situation(portfolio, [request.contract.pk], now=now)
     row = situation.facts.contracts[request.contract.pk]
     confidence = float(request.confidence)
-    judged = judge_candidates(situation, candidates_of(situation, [row]), confidence, placing=None)
+    judged = judge_candidates(
+        situation, candidates_of(situation, [row]), confidence, placing=None, proven=request.proven
+    )
     refused = bool(judged.refusal[0] != codes.NONE)
-    nearest = _nearest(situation, row, confidence) if refused else None
+    nearest = _nearest(situation, row, confidence, request.proven) if refused else None
     return explanation.explain(judged, 0, request=request, nearest=nearest, now=now)
 
 
-def _nearest(situation: Situation, wanted: QuotedContract, confidence: float) -> tuple[Judged, int] | None:
+def _nearest(
+    situation: Situation, wanted: QuotedContract, confidence: float, proven: bool
+) -> tuple[Judged, int] | None:
     """The contract of the same underlying that passes every gate at this confidence: the same right before the other,
     then the nearest expiration, then the nearest strike. None when none passes."""
     source, at = situation.portfolio.quote_source, situation.at
@@ -54,6 +58,6 @@ def _nearest(situation: Situation, wanted: QuotedContract, confidence: float) ->
     nearest = sorted(others, key=distance)[:MAX_ALTERNATIVES]
     if not nearest:
         return None
-    judged = judge_candidates(situation, candidates_of(situation, nearest), confidence, placing=None)
+    judged = judge_candidates(situation, candidates_of(situation, nearest), confidence, placing=None, proven=proven)
     passing = np.flatnonzero((judged.refusal == codes.NONE) & (judged.sizing.contracts > 0))
     return (judged, int(passing[0])) if len(passing) else None

@@ -72,7 +72,9 @@ def _sizing(decision: Decision, limits: Limits) -> Sizing:
 
     price, equity = column("ask"), column("equity_start_of_day")
     multiplier = np.array([float(decision.contract.multiplier)])
-    confidence, long = np.array([float(decision.confidence)]), np.ones(1, np.bool_)
+    scaling = values.get("scaling_confidence")  # what was decided before there was one scaled with the raw figure
+    confidence = np.array([float(decision.confidence if scaling is None else scaling)])
+    long = np.ones(1, np.bool_)
     if decision.portfolio.system == SMART_0DTE:
         risk = _risk(decision)
         return sizing_0dte.size_book(

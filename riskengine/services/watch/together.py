@@ -12,7 +12,7 @@ from positions.models import Instrument
 from riskengine.calculators import exposure
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn, above
 from riskengine.calculators.limits import Limits
-from riskengine.loading.facts import NO_CORRELATIONS, Correlations, correlations_before
+from riskengine.loading.facts import NO_CORRELATIONS, WAYS, Correlations, Way, correlations_before
 from riskengine.loading.watched import Watched
 
 Pair = tuple[str, str, float]
@@ -75,26 +75,17 @@ def _measured(
     rows: IntColumn, symbols: IntColumn, watched: Sequence[Watched], limits: Limits
 ) -> list[tuple[IntColumn, Correlations]]:
     """The portfolios of each market date and way of measuring, with their matrix."""
-    ways = [
-        np.broadcast_to(each, len(watched))[rows].astype(np.int64).tolist()
-        for each in (
-            limits.correlation_window_sessions,
-            limits.correlation_min_common_sessions,
-            limits.correlation_max_age_sessions,
-        )
-    ]
-    groups: dict[tuple[date, int, int, int], list[int]] = {}
+    ways = [np.broadcast_to(getattr(limits, name), len(watched))[rows].astype(np.float64).tolist() for name in WAYS]
+    groups: dict[tuple[date, Way], list[int]] = {}
     for row, *way in zip(rows.tolist(), *ways, strict=True):
-        groups.setdefault((watched[row].day, *way), []).append(row)
-    return [(np.array(mine, np.int64), _matrix(symbols, watched[mine[0]], *way)) for (_, *way), mine in groups.items()]
+        groups.setdefault((watched[row].day, Way(*way)), []).append(row)
+    return [(np.array(mine, np.int64), _matrix(symbols, watched[mine[0]], way)) for (_, way), mine in groups.items()]
 
 
-def _matrix(symbols: IntColumn, of: Watched, window: int, min_common: int, max_age: int) -> Correlations:
+def _matrix(symbols: IntColumn, of: Watched, way: Way) -> Correlations:
     """Where the calendar does not reach back far enough nothing is measurable, and everything counts as one bet."""
     try:
-        return correlations_before(
-            symbols.tolist(), of.day, calendar_around(of.at), window=window, min_common=min_common, max_age=max_age
-        )
+        return correlations_before(symbols.tolist(), of.day, calendar_around(of.at), way)
     except OutsideCalendar:
         return NO_CORRELATIONS
 
