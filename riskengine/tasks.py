@@ -7,8 +7,10 @@ both judge again what they find, so nothing is lost by it.
 from celery import shared_task
 from django.utils import timezone
 
+from positions.services.refresh import refresh
 from positions.services.simulated import publish_simulated
 from riskengine.services.decide.demo_signals import run_demo
+from riskengine.services.signals.choosing import run_signals
 from riskengine.services.study.running import run_replays
 from riskengine.services.watch.announcing import announce
 from riskengine.services.watch.monitoring import run_check
@@ -45,9 +47,11 @@ def feed() -> None:
 
 @shared_task(queue="work", time_limit=25)
 def signals() -> None:
-    """Every 2 seconds: the demo's own signals, as their market time comes. The first need not wait for a check."""
+    """Every 2 seconds: the demo's own signals, as their market time comes (the first need not wait for a check), what
+    is built in has to say, and what becomes of every signal that is not over."""
     if run_demo(now=timezone.now()).waits_for_check:
         risk_check.apply_async(expires=2)
+    run_signals(now=timezone.now())
 
 
 @shared_task(queue="work", time_limit=25)
@@ -60,3 +64,9 @@ def alerts() -> None:
 def replays() -> None:
     """Every 2 seconds: replays that were asked for are started, each in a process of its own, and looked after."""
     run_replays(now=timezone.now())
+
+
+@shared_task(queue="market", time_limit=60)
+def providers() -> None:
+    """Every 5 seconds: providers of market data are asked for what is due. One that hangs holds up no other queue."""
+    refresh(now=timezone.now())

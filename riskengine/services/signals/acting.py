@@ -1,0 +1,89 @@
+"""What a person does with a signal: sizes and places it, once; and lets a confidence tier scale again."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import OperationalError, transaction
+
+from accounts.models import User
+from positions.market.clock import market_now
+from positions.models import Portfolio
+from positions.services.order_changes import limit_lock_waits
+from riskengine.loading.candidates import load_situation
+from riskengine.models import Signal, SignalEvent, SignalState, TierReview
+from riskengine.services.decide.entries import LOCK_NOT_AVAILABLE, Authorised, PortfolioBusy, authorise_entry
+from riskengine.services.decide.request import EntryRequest
+
+
+class SignalTaken(ValueError):
+    """The signal is over, dropped or has its entry: nothing was done."""
+
+
+@transaction.atomic
+def place_signal(
+    *, signal: Signal, request: EntryRequest, now: datetime, actor: User, idempotency_key: str
+) -> Authorised:
+    """A person's entry of a signal, one at most. A refused one leaves the signal as it is: it may be tried again while
+    it lasts. Raises SignalTaken, and what `authorise_entry` raises."""
+    limit_lock_waits()
+    try:
+        locked = Signal.objects.select_for_update(no_key=True, of=("self",)).get(pk=signal.pk)
+    except OperationalError as problem:
+        if getattr(problem.__cause__, "pgcode", "") != LOCK_NOT_AVAILABLE:
+            raise
+        raise PortfolioBusy("Somebody is placing this signal just now. Nothing was done; look again.") from problem
+    portfolio = locked.portfolio
+    at = market_now(portfolio.clock, now)
+    if locked.decision_id is not None and locked.decision.idempotency_key != idempotency_key:
+        raise SignalTaken(f"This signal has its entry already: decision {locked.decision_id}.")
+    if locked.decision_id is None and (
+        locked.state not in (SignalState.NEW, SignalState.ACCEPTED) or at >= locked.expires_at
+    ):
+        raise SignalTaken(f"This signal is {locked.get_state_display().lower()}, or its time is over.")
+    right = "C" if locked.direction == "LONG_CALL" else "P"
+    if request.contract.underlying_id != locked.underlying_id or request.contract.right != right:
+        raise SignalTaken(f"{request.contract} is not what this signal is about.")
+    answer = authorise_entry(
+        portfolio=portfolio,
+        request=request,
+        now=now,
+        actor=actor,
+        actor_name=actor.get_username(),
+        idempotency_key=idempotency_key,
+    )
+    if answer.decision.approved and locked.decision_id is None:
+        was_new = locked.state == SignalState.NEW
+        Signal.objects.filter(pk=locked.pk).update(decision=answer.decision, state=SignalState.ACCEPTED)
+        if was_new:
+            SignalEvent.objects.create(
+                signal=locked,
+                state=SignalState.ACCEPTED,
+                happened_at=at,
+                actor_name=actor.get_username(),
+                detail="Placed by a person.",
+            )
+    return answer
+
+
+def review_tier(*, portfolio: Portfolio, tier: Decimal, reason: str, actor: User, now: datetime) -> TierReview:
+    """A person has looked at a tier that is under its break-even, and lets it scale again (P-13). Raises
+    PermissionDenied, or ValidationError for a tier that needs no review or without a reason."""
+    if not actor.has_perm("riskengine.add_tierreview"):
+        raise PermissionDenied("Only a risk manager lets a confidence tier scale again.")
+    if not reason.strip():
+        raise ValidationError("Say why this tier may scale again.")
+    confidence = load_situation(portfolio, now=now).confidence
+    for place, edge in enumerate(confidence.edges.tolist()):
+        if abs(edge - float(tier)) < 1e-9 and confidence.standing.under_break_even[place]:
+            return TierReview.objects.create(
+                portfolio=portfolio,
+                tier=tier,
+                reviewed_at=market_now(portfolio.clock, now),
+                reviewed_by=actor,
+                reviewed_by_name=actor.get_username(),
+                reason=reason.strip(),
+                trades=int(confidence.standing.trades[place]),
+                wins=int(confidence.standing.wins[place]),
+            )
+    raise ValidationError("No tier that begins there is under its break-even: there is nothing to review.")

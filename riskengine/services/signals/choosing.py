@@ -1,0 +1,275 @@
+"""What becomes of signals: chosen among, entered where their source may enter, expired, traded.
+
+    new -> accepted | dropped | expired      accepted -> traded | dropped | expired
+
+Everything is looked at anew each time, so a doubled, late or killed run changes nothing but when it is seen: a signal's
+entry is made under the key of the signal, which an entry has once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+
+from accounts.defaults import SMART_0DTE
+from positions.market.calendar import OutsideCalendar
+from positions.market.clock import market_now
+from positions.models import Decision, OptionContract, Portfolio, Position
+from positions.models.order import LIVE
+from riskengine.calculators import selection, wording
+from riskengine.loading.candidates import Situation, load_situation
+from riskengine.loading.revisions import terms_in_force
+from riskengine.models import Handling, Signal, SignalEvent, SignalState, SourceKind
+from riskengine.services.decide.entries import CONFIRMS, Authorised, PortfolioBusy, authorise_entry
+from riskengine.services.decide.inputs import known
+from riskengine.services.decide.request import EntryRequest
+from riskengine.services.signals.picking import CALL, Pick, listings, pick
+from riskengine.services.signals.record import closed_trades_by_source
+
+OPEN_STATES = (SignalState.NEW, SignalState.ACCEPTED)
+KEY = "signal:"  # begins the key of an entry made from a signal
+ACTOR = "signals"
+MOST_AT_ONCE = 100  # of one portfolio: the earliest; the others are looked at next time
+
+
+@dataclass
+class Ran:
+    """How many signals came to which state, and the entries that were decided."""
+
+    states: dict[str, int] = field(default_factory=dict)
+    decided: list[Authorised] = field(default_factory=list)
+
+    def count(self, state: str) -> None:
+        self.states[state] = self.states.get(state, 0) + 1
+
+
+def run_signals(*, now: datetime, portfolio_ids: Iterable[int] | None = None) -> Ran:
+    """Look at every signal that is new or accepted, at wall time `now`. One portfolio's trouble is its own: a busy one,
+    or one whose market time has no calendar, is looked at again next time."""
+    ran = Ran()
+    waiting = Signal.objects.filter(state__in=OPEN_STATES)
+    if portfolio_ids is not None:
+        waiting = waiting.filter(portfolio_id__in=list(portfolio_ids))
+    ids = sorted(set(waiting.values_list("portfolio_id", flat=True)))
+    for portfolio in Portfolio.objects.filter(pk__in=ids).select_related("clock", "profile").order_by("pk"):
+        try:
+            _run(portfolio, now, ran)
+        except (OutsideCalendar, PortfolioBusy):
+            continue
+    return ran
+
+
+def _run(portfolio: Portfolio, now: datetime, ran: Ran) -> None:
+    at = market_now(portfolio.clock, now)
+    related = Signal.objects.select_related("source", "underlying", "contract", "decision")
+    open_ones = list(
+        related.filter(portfolio=portfolio, state__in=OPEN_STATES, as_of__lte=at).order_by("id")[:MOST_AT_ONCE]
+    )
+    _follow([each for each in open_ones if each.decision_id is not None], at, ran)
+    undecided = [each for each in open_ones if each.decision_id is None]
+    over = [each for each in undecided if each.expires_at <= at]
+    for signal in over:
+        _to(signal, SignalState.EXPIRED, at, ran, detail=f"Nobody had acted by {signal.expires_at:%H:%M:%S} UTC.")
+    fresh = [each for each in undecided if each.state == SignalState.NEW and each.expires_at > at]
+    if fresh:
+        _choose(portfolio, fresh, at, now, ran)
+
+
+# ---- What became of those that were decided ----
+
+
+def _follow(signals: Sequence[Signal], at: datetime, ran: Ran) -> None:
+    """An entry that holds a position has traded its signal; one whose order ended without a fill has not."""
+    for signal in signals:
+        decisions = _decisions_of(signal)
+        if Position.objects.filter(decision__in=decisions).exists():
+            _to(signal, SignalState.TRADED, at, ran, detail="A position is held from it.")
+            continue
+        orders = [order.status for each in decisions for order in each.orders.all()]
+        if orders and not any(status in LIVE for status in orders):
+            sentence = "Its order ended without a fill."
+        elif not orders and signal.decision is not None and at > signal.decision.expires_at:
+            sentence = "Nobody confirmed its entry in time."
+        else:
+            continue
+        _to(signal, SignalState.DROPPED, at, ran, code="NOT_FILLED", detail=sentence)
+
+
+def _decisions_of(signal: Signal) -> list[Decision]:
+    """Its decision, and the one that a person's yes made of it."""
+    confirmed = Decision.objects.filter(
+        portfolio_id=signal.portfolio_id, idempotency_key=f"{CONFIRMS}{signal.decision_id}"
+    )
+    return [each for each in (signal.decision, *confirmed) if each is not None]
+
+
+# ---- Choosing ----
+
+
+def _choose(portfolio: Portfolio, signals: list[Signal], at: datetime, now: datetime, ran: Ran) -> None:
+    """Pick contracts, select among the signals (P-15), and enter those whose source enters by itself."""
+    limits = terms_in_force(portfolio.profile_id).limits
+    listed = listings(portfolio, signals, limits, at)
+    ids = {each.contract_id for each in signals if each.contract_id is not None}
+    ids |= {row.contract_id for found in listed.values() for row in found.chain}
+    situation = load_situation(portfolio, sorted(ids), now=now)
+    picks: dict[int, Pick] = {}
+    remaining = []
+    for signal in signals:
+        picks[signal.pk] = pick(signal, situation, listed)
+        if float(signal.confidence) < float(limits.min_confidence_threshold):
+            sentence = (
+                f"Confidence {signal.confidence:.2f} is under {float(limits.min_confidence_threshold):.2f}, "
+                "the lowest that is traded."
+            )
+            _to(signal, SignalState.DROPPED, at, ran, code="MIN_CONFIDENCE", detail=sentence)
+        elif picks[signal.pk].row is None:
+            found = picks[signal.pk]
+            _to(signal, SignalState.DROPPED, at, ran, code=found.code, detail=found.how)
+        else:
+            remaining.append(signal)
+    if not remaining:
+        return
+    chosen = _select(situation, remaining)
+    proven = _proven(situation, remaining)
+    for i, signal in enumerate(remaining):
+        signal.selection = _explained(situation, signal, picks[signal.pk], chosen, i, proven[signal.source_id])
+        if not chosen.accepted[i]:
+            _to(
+                signal,
+                SignalState.DROPPED,
+                at,
+                ran,
+                code="CORRELATED",
+                detail=_doubles(situation, remaining, chosen, i),
+            )
+    for i in chosen.order.tolist():
+        _accept(remaining[i], picks[remaining[i].pk], proven[remaining[i].source_id], at, now, ran)
+
+
+def _select(situation: Situation, signals: Sequence[Signal]) -> selection.Selection:
+    limits, held = situation.limits, situation.account.committed
+    mine, theirs = [each.underlying_id for each in signals], held.underlyings()
+    rho = situation.facts.correlations.of
+    n, k = len(mine), len(theirs)
+    return selection.select(
+        confidence=np.array([float(each.confidence) for each in signals]),
+        direction=np.array([1 if each.direction == CALL else -1 for each in signals], np.int64),
+        underlying=np.array(mine, np.int64),
+        rho_open=rho(mine, theirs).reshape(n, k),
+        open_direction=np.asarray(held.direction, np.int64),
+        same_open=np.array(mine, np.int64)[:, None] == np.array(theirs, np.int64)[None, :],
+        rho_each=rho(mine, mine).reshape(n, n),
+        correlation_factor=limits.correlation_factor,
+        correlation_missing_factor=float(limits.correlation_missing_factor),
+        high_pair_correlation=float(limits.high_pair_correlation),
+        skip_same_open=situation.portfolio.system == SMART_0DTE,
+    )
+
+
+def _proven(situation: Situation, signals: Sequence[Signal]) -> dict[int, bool]:
+    """By source: what is built in bets the minimum until it has a record of its own."""
+    needed = int(situation.limits.proven_after_trades)
+    sources = {each.source_id: each.source for each in signals}
+    built_in = [pk for pk, source in sources.items() if source.kind == SourceKind.GENERATOR]
+    trades = closed_trades_by_source(built_in) if built_in else {}
+    return {pk: pk not in built_in or trades.get(pk, 0) >= needed for pk in sources}
+
+
+def _explained(
+    situation: Situation, signal: Signal, picked: Pick, chosen: selection.Selection, i: int, proven: bool
+) -> dict[str, Any]:
+    """What the selection saw, as plain data."""
+    scaled = situation.confidence.scaled(float(signal.confidence), proven=proven)
+    correlations = situation.facts.correlations
+    return {
+        "contract": picked.row.occ_symbol if picked.row else None,
+        "picked": picked.how,
+        "confidence": float(signal.confidence),
+        "calibrated": known(scaled.calibrated),
+        "scales_with": known(scaled.value),
+        "trades": scaled.trades,
+        "trades_needed": scaled.needed,
+        "proven": proven,
+        "average_rho": known(chosen.average_rho[i]),
+        "factor": known(chosen.factor[i]),
+        "score": known(chosen.score[i]),
+        "correlation_as_of": correlations.as_of.isoformat() if correlations.as_of else None,
+    }
+
+
+def _doubles(situation: Situation, signals: Sequence[Signal], chosen: selection.Selection, i: int) -> str:
+    rho, limit = float(chosen.dropped_rho[i]), float(situation.limits.high_pair_correlation)
+    place = int(chosen.dropped_index[i])
+    if chosen.dropped_for[i] == selection.OPEN:
+        row = situation.account.committed.quotes.rows[place]
+        other = f"the open bet in {row.underlying}"
+    else:
+        other = f"the signal in {signals[place].underlying.symbol} at {float(signals[place].confidence):.2f}"
+    return (
+        f"It is one bet with {other}: correlation {wording.plain(rho, 2)} in the same direction, over {limit:.2f}. "
+        "The more confident one stands."
+    )
+
+
+# ---- Acting ----
+
+
+def _accept(signal: Signal, picked: Pick, proven: bool, at: datetime, now: datetime, ran: Ran) -> None:
+    """Accepted is accepted whether or not its source enters; an entry that is refused drops it with its reason."""
+    if signal.source.handling != Handling.ENTER or picked.row is None:
+        _to(signal, SignalState.ACCEPTED, at, ran, detail="Shown for a person to size and place.")
+        return
+    answer = _stored(signal) or enter(signal, picked.row.contract_id, proven=proven, now=now)
+    ran.decided.append(answer)
+    signal.decision = answer.decision
+    if answer.decision.approved:
+        _to(signal, SignalState.ACCEPTED, at, ran, detail=f"Entry decided: {answer.decision.contracts} contracts.")
+    else:
+        refused = answer.decision
+        _to(
+            signal,
+            SignalState.DROPPED,
+            at,
+            ran,
+            code=refused.refusal_code,
+            detail=refused.refusal_sentence or "Refused.",
+        )
+
+
+def _stored(signal: Signal) -> Authorised | None:
+    """The entry of a run that ended before it could say so."""
+    found = Decision.objects.filter(portfolio_id=signal.portfolio_id, idempotency_key=f"{KEY}{signal.pk}").first()
+    return Authorised(found, None, False) if found else None
+
+
+def enter(signal: Signal, contract_id: int, *, proven: bool, now: datetime) -> Authorised:
+    """The entry of a signal by itself, past every gate. In mode live-manual it waits for a person as any other does."""
+    contract = OptionContract.objects.get(pk=contract_id)
+    return authorise_entry(
+        portfolio=signal.portfolio,
+        request=EntryRequest(contract, signal.confidence, proven=proven),
+        now=now,
+        actor=None,
+        actor_name=f"signal of {signal.source.name}",
+        idempotency_key=f"{KEY}{signal.pk}",
+    )
+
+
+@transaction.atomic
+def _to(signal: Signal, state: Any, at: datetime, ran: Ran, *, code: str = "", detail: str = "") -> None:
+    """One state further, by conditional update: whoever was first has said it."""
+    changed = Signal.objects.filter(pk=signal.pk, state=signal.state).update(
+        state=state,
+        dropped_code=code if state == SignalState.DROPPED else "",
+        dropped_sentence=detail if state == SignalState.DROPPED else "",
+        selection=signal.selection,
+        decision=signal.decision,
+    )
+    if changed:
+        signal.state = state
+        SignalEvent.objects.create(signal=signal, state=state, happened_at=at, actor_name=ACTOR, detail=detail)
+        ran.count(str(state))
