@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -259,13 +260,16 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
         cursor.execute(
             """
             SELECT c.underlying_id, p.closed_at, p.close_cause, p.realised_pnl,
-                   d.confidence::float8, (p.realised_pnl / nullif(p.entry_cost, 0))::float8
+                   d.confidence::float8, (p.realised_pnl / nullif(p.entry_cost, 0))::float8, p.id
             FROM positions_position p JOIN positions_optioncontract c ON c.id = p.contract_id
             LEFT JOIN positions_decision d ON d.id = p.decision_id
-            WHERE p.portfolio_id = %s AND p.status = 'closed' AND p.closed_at <= %s
-            ORDER BY p.closed_at DESC, p.id DESC LIMIT %s
+            WHERE p.portfolio_id = %(portfolio)s AND p.status = 'closed' AND p.closed_at <= %(at)s
+          UNION ALL
+            SELECT NULL, p.closed_at, '', NULL, p.confidence::float8, p.gain_fraction::float8, p.id
+            FROM riskengine_priortrade p WHERE p.portfolio_id = %(portfolio)s AND p.closed_at <= %(at)s
+            ORDER BY closed_at DESC, id DESC LIMIT %(most)s
             """,
-            [portfolio.pk, at, RECORD],
+            {"portfolio": portfolio.pk, "at": at, "most": RECORD},
         )
         rows = cursor.fetchall()
     return Standing(
@@ -274,10 +278,10 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
         checked_at=checked_at,
         risk_known=risk_known,
         record=Record(*record),
-        closes=tuple(Closed(*row[:4]) for row in rows[:RECENT_CLOSES]),
+        closes=tuple(islice((Closed(*row[:4]) for row in rows if row[0] is not None), RECENT_CLOSES)),
         trades=tuple(
             Trade(confidence, gain, closed_at)
-            for _, closed_at, _, _, confidence, gain in rows
+            for _, closed_at, _, _, confidence, gain, _ in rows
             if confidence is not None and gain is not None  # what was adopted has no decision
         ),
         reviewed={tier: datetime.fromtimestamp(epoch, UTC) for tier, epoch in reviewed},

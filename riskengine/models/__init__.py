@@ -18,6 +18,7 @@ from riskengine.models.reading import Reading, ReadingPoint, ReadingState
 from riskengine.models.replay import Replay, ReplayState
 from riskengine.models.signal import (
     Handling,
+    PriorTrade,
     Signal,
     SignalEvent,
     SignalSource,
@@ -41,6 +42,7 @@ __all__ = [
     "Handling",
     "NightMoment",
     "NightReport",
+    "PriorTrade",
     "Pulse",
     "Reading",
     "ReadingPoint",

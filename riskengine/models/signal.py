@@ -192,3 +192,31 @@ class TierReview(models.Model):
 
     def __str__(self) -> str:
         return f"{self.portfolio}: from {self.tier} reviewed"
+
+
+class PriorTrade(models.Model):
+    """A trade that the account closed before it was run here, as its owner states it. Append-only.
+
+    It counts in the record that confidence is calibrated on, and nowhere else: no cash, no exposure, no pause.
+    """
+
+    portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="prior_trades")
+    external_id = models.CharField("the owner's number of it", max_length=100)
+    confidence = models.DecimalField("raw confidence at entry", max_digits=7, decimal_places=6)
+    gain_fraction = models.DecimalField("P&L after fees per dollar paid", max_digits=12, decimal_places=6)
+    closed_at = models.DateTimeField("closed at (market time)")
+    source = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="priortrade_once",
+                fields=["portfolio", "external_id"],
+                violation_error_message="This trade is on record already.",
+            ),
+            within("priortrade_confidence_bounds", "confidence", 0, 1, "Confidence must be between 0 and 1."),
+            within("priortrade_gain_bounds", "gain_fraction", -2, 100_000, "The gain is out of range."),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.external_id}: {self.gain_fraction}"
