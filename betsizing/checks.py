@@ -41,6 +41,12 @@ def check_exposure(**_: Any) -> Iterator[CheckMessage]:
             hint="Unset it: it is for tests and for a desk with DEBUG.",
             id="betsizing.E007",
         )
+    if settings.PROVIDERS_ALLOW_PRIVATE_ADDRESSES and not settings.DEBUG:
+        yield checks.Warning(
+            "PROVIDERS_ALLOW_PRIVATE_ADDRESSES lets whoever configures a provider ask inside the network this runs in.",
+            hint="Unset it, unless a gateway of your own brings the market data.",
+            id="betsizing.W002",
+        )
 
 
 @register()

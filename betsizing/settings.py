@@ -210,7 +210,13 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "signals": {"task": "riskengine.tasks.signals", "schedule": 2.0, "options": {"expires": 1.8}},
     "alerts": {"task": "riskengine.tasks.alerts", "schedule": 2.0, "options": {"expires": 1.8}},
     "replays": {"task": "riskengine.tasks.replays", "schedule": 2.0, "options": {"expires": 1.8}},
+    "providers": {"task": "riskengine.tasks.providers", "schedule": 5.0, "options": {"expires": 4.5}},
 }
+
+# ---- Providers of market data ----
+
+# Lets providers lead into the network this program runs in, by plain http too: an own gateway (betsizing.W002).
+PROVIDERS_ALLOW_PRIVATE_ADDRESSES = env.bool("PROVIDERS_ALLOW_PRIVATE_ADDRESSES", default=False)
 
 # ---- Alerts ----
 

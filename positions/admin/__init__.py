@@ -1,3 +1,3 @@
-from positions.admin import market, portfolio, trading
+from positions.admin import market, portfolio, provider, trading
 
-__all__ = ["market", "portfolio", "trading"]
+__all__ = ["market", "portfolio", "provider", "trading"]

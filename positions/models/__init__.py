@@ -67,6 +67,7 @@ from positions.models.position import (
     Regime,
     SliceState,
 )
+from positions.models.provider import DataKind, DataProvider, ProviderKind, ProviderRun, RunOutcome, Supply
 from positions.models.quote import OpenInterest, OptionQuote, OptionTradeBar, UnderlyingBar
 
 __all__ = [
@@ -83,6 +84,8 @@ __all__ = [
     "CorrelationPair",
     "CorrelationRun",
     "DailyClose",
+    "DataKind",
+    "DataProvider",
     "Decision",
     "DecisionIntent",
     "Direction",
@@ -124,14 +127,18 @@ __all__ = [
     "PositionNote",
     "PositionStatus",
     "PositionTag",
+    "ProviderKind",
+    "ProviderRun",
     "ReadingKind",
     "Regime",
     "Right",
+    "RunOutcome",
     "Settlement",
     "Side",
     "SliceState",
     "Split",
     "State",
+    "Supply",
     "TickClass",
     "TradingHalt",
     "UnderlyingBar",

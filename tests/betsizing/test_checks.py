@@ -24,6 +24,7 @@ def test_default_settings_pass() -> None:
         ({"ALLOWED_HOSTS": ["*"]}, ["betsizing.E003"]),
         ({"LOOPBACK_ONLY": False, "SESSION_COOKIE_SECURE": False}, ["betsizing.W001"]),
         ({"ALERTS_ALLOW_PRIVATE_TARGETS": True}, ["betsizing.E007"]),
+        ({"PROVIDERS_ALLOW_PRIVATE_ADDRESSES": True}, ["betsizing.W002"]),
     ],
 )
 def test_exposure_is_named(settings: Any, changed: dict[str, Any], expected: list[str]) -> None:

@@ -101,7 +101,7 @@ def test_what_is_killed_comes_back_and_the_check_goes_on(running: Running, words
 
 
 def test_a_worker_that_is_not_the_exits_may_hang_without_delaying_them(running: Running) -> None:
-    hung = [running.child(["--queues", queue]) for queue in ("orders", "risk", "work")]
+    hung = [running.child(["--queues", queue]) for queue in ("orders", "risk", "work", "market")]
     for process in hung:
         process.suspend()
     try:
@@ -117,7 +117,7 @@ def test_told_to_end_it_ends_with_every_process(running: Running) -> None:
     workers = [process for process in members if "celery" in " ".join(process.cmdline())]
     running.process.terminate()
     assert running.process.wait(40) == 0, running.said()
-    assert len(workers) == 5
+    assert len(workers) == 6
     assert not any(process.is_running() for process in workers)
     said = running.said().splitlines()
     errors = [line for line in said if line.startswith(("exit ", "risk ", "orders")) and "ERROR" in line]

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db
 READ_ONLY = [
     "cashmovement", "correlationrun", "dailyclose", "decision", "equitysnapshot", "fill", "openinterest",
     "optioncontract", "optionquote", "optiontradebar", "order", "orderevent", "outboxmessage", "partialprofittaking",
-    "portfoliomodechange", "portfoliostatechange", "position", "positionevent", "positionnote", "underlyingbar",
-    "vixreading",
+    "portfoliomodechange", "portfoliostatechange", "position", "positionevent", "positionnote", "providerrun",
+    "underlyingbar", "vixreading",
 ]  # fmt: skip
 
 

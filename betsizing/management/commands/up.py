@@ -19,7 +19,7 @@ from betsizing.embedded.supervisor import Child, Supervisor, say
 from positions.services.reconciliation import await_reconciliation
 
 MIGRATION_LOCK = 0x626574  # any number of our own: several `up` on one database migrate one after another
-QUEUES = ("exit", "orders", "risk", "work")  # each its own worker: a slow task of one never delays another
+QUEUES = ("exit", "orders", "risk", "work", "market")  # each its own worker: a slow task of one never delays another
 
 
 class Command(BaseCommand):

@@ -37,6 +37,7 @@ class Merge:
     compared: Sequence[str]
     joins: str = ""
     key_where: str = ""
+    update_where: str = ""  # what else must hold of the stored row `t`, so that `excluded` may change it
 
     def sql(self) -> str:
         columns = ", ".join(f'"{column}"' for column in self.select)
@@ -54,7 +55,7 @@ class Merge:
                 ORDER BY {order}
                 ON CONFLICT ({key}) {self.key_where}
                 DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in updated)}
-                WHERE ({stored}) IS DISTINCT FROM ({arriving})
+                WHERE ({stored}) IS DISTINCT FROM ({arriving}){f" AND {self.update_where}" if self.update_where else ""}
                 RETURNING (xmax = 0) AS is_new  -- a row that no transaction has updated yet
             )
             SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM merged

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from betsizing.address import is_public
 from riskengine.models import Alert, AlertDelivery, TargetKind
 from riskengine.services.notify import mail, service, webhook
-from riskengine.services.notify.address import TargetRefused, is_public
+from riskengine.services.notify.address import TargetRefused
 from riskengine.services.watch.alerts import raise_alerts
 from riskengine.services.watch.delivery import Delivered, deliver
 from tests.riskengine.watch.alerting import NOW, new, target, web_server
