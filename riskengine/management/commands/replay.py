@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentTypeError
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -33,8 +34,12 @@ class Command(BaseCommand):
         parser.add_argument("--underlying", type=Path, required=True, metavar="FILE", help="underlying bars, CSV")
         parser.add_argument("--date", type=_day, required=True, metavar="D", help="the session to replay, YYYY-MM-DD")
         parser.add_argument("--portfolio", required=True, metavar="P", help=" or ".join(PORTFOLIOS))
+        parser.add_argument("--entries", type=Path, metavar="FILE", help="CSV: at,contract,side,confidence,contracts")
         parser.add_argument(
-            "--entries", type=Path, required=True, metavar="FILE", help="CSV: at,contract,side,confidence,contracts"
+            "--signals", type=Path, metavar="FILE", help="CSV: as_of,symbol,direction,confidence; contracts are picked"
+        )
+        parser.add_argument(
+            "--record", type=Path, metavar="FILE", help="CSV: confidence,gain of trades closed before the day"
         )
         parser.add_argument("--report", type=Path, required=True, metavar="OUT", help="where the report goes")
         parser.add_argument("--parameters", type=Path, metavar="FILE", help="JSON: other numbers and ladders by name")
@@ -61,6 +66,8 @@ class Command(BaseCommand):
                 bar_minutes=options["bar_minutes"],
             ),
             entries=options["entries"],
+            signals=options["signals"],
+            record=options["record"],
             day=options["date"],
             portfolio=options["portfolio"],
             parameters=_parameters(options["parameters"]),
@@ -133,9 +140,10 @@ def _summary(result: dict[str, Any], out: Path) -> str:
     end, decisions = result["end"], result["decisions"]
     approved = sum(decision["approved"] for decision in decisions)
     done = (
-        f"{len(decisions)} entries, {approved} approved; {len(result['fills'])} fills, {len(result['slices'])} slices, "
-        f"{len(result['stops'])} stops. Cash {end['cash']:,.2f}, equity {end['equity']:,.2f}, realised "
-        f"{end['realised']:,.2f}, fees {end['fees']:,.2f}, {len(end['open'])} positions carried. Report: {out}"
+        f"{_heard(result)}{len(decisions)} entries, {approved} approved; "
+        f"{len(result['fills'])} fills, {len(result['slices'])} slices, {len(result['stops'])} stops. "
+        f"Cash {end['cash']:,.2f}, equity {end['equity']:,.2f}, realised {end['realised']:,.2f}, "
+        f"fees {end['fees']:,.2f}, {len(end['open'])} positions carried. Report: {out}"
     )
     lines = [done]
     for what, file in result["data"]["files"].items():
@@ -143,6 +151,15 @@ def _summary(result: dict[str, Any], out: Path) -> str:
             reasons = "; ".join(f"{reason} ({count:,})" for reason, count in file["reasons"].items())
             lines.append(f"{file['rejected']:,} {what} rows rejected: {reasons}. See {out.name}.{what}.rejects.csv")
     return "\n".join(lines)
+
+
+def _heard(result: dict[str, Any]) -> str:
+    """ "3 signals (1 dropped, 2 traded), "."""
+    heard = result.get("signals")
+    if heard is None:
+        return ""
+    states = Counter(each["state"] for each in heard)
+    return f"{len(heard)} signals ({', '.join(f'{count} {state}' for state, count in sorted(states.items()))}), "
 
 
 def _parameters(path: Path | None) -> dict[str, Any]:

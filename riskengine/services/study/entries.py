@@ -85,14 +85,15 @@ def _entry(line: int, given: dict[str, str], day: date) -> Entry:
     _check_side(given.get("side", ""), symbol)
     return Entry(
         line=line,
-        at=_at(given["at"], day),
+        at=instant_of(given["at"], day),
         symbol=symbol,
         confidence=_confidence(given["confidence"]),
         contracts=_contracts(given.get("contracts", "")),
     )
 
 
-def _at(text: str, day: date) -> datetime:
+def instant_of(text: str, day: date) -> datetime:
+    """A time of the replayed day, aware UTC. ValueError with a sentence."""
     clock = _TIME.fullmatch(text)
     if clock:
         return new_york_instant(day, time(int(clock[1]), int(clock[2]), int(clock[3] or 0)))

@@ -5,7 +5,7 @@ with line number and reason, as in every import; so are those whose date or cont
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -81,16 +81,24 @@ def list_contracts(entries: Sequence[Entry]) -> dict[OptionSymbol, OptionContrac
     return {wanted[row.occ_symbol]: row for row in rows}
 
 
-def read_day(files: Files, day: date, contracts: dict[OptionSymbol, OptionContract]) -> Recording:
-    """Import the day. Raises BadRecording when a file cannot be used or the quotes have nothing of that date."""
+def read_day(
+    files: Files, day: date, contracts: dict[OptionSymbol, OptionContract], chains: Collection[str] = ()
+) -> Recording:
+    """Import the day: these contracts, and whatever is listed of the underlyings in `chains`. Raises BadRecording when
+    a file cannot be used or the quotes have nothing of that date."""
     reports: dict[str, ImportReport] = {}
-    of_contracts = _OptionRows(day, contracts)
-    underlyings = {row.underlying.symbol for row in contracts.values()}
+    of_contracts = _OptionRows(day, contracts, chains)
+    underlyings = {row.underlying.symbol for row in contracts.values()} | set(chains)
     kinds: list[tuple[str, Kind, Path | None, Wants]] = [
         ("quotes", options.Quotes(files.bar_minutes), files.quotes, of_contracts),
         ("underlying", underlying.Bars(), files.underlying, _BarRows(day, underlyings | set(SPY_PRICES))),
-        ("trades", options.Trades(files.bar_minutes), files.trades, _OptionRows(day, contracts)),
-        ("open_interest", options.OpenInterests(files.bar_minutes), files.open_interest, _OptionRows(day, contracts)),
+        ("trades", options.Trades(files.bar_minutes), files.trades, _OptionRows(day, contracts, chains)),
+        (
+            "open_interest",
+            options.OpenInterests(files.bar_minutes),
+            files.open_interest,
+            _OptionRows(day, contracts, chains),
+        ),
     ]
     for what, kind, path, wants in kinds:
         if path is None:
@@ -163,8 +171,9 @@ class _Rows:
 class _OptionRows(_Rows):
     """The rows of some contracts on a day. Cells: ts, root, style, expiry, right, strike, ..."""
 
-    def __init__(self, day: date, symbols: Iterable[OptionSymbol]) -> None:
+    def __init__(self, day: date, symbols: Iterable[OptionSymbol], chains: Collection[str]) -> None:
         super().__init__(day)
+        self._chains = chains
         self._terms = {(s.root, s.expires_on.isoformat(), s.right, s.strike) for s in symbols}
         self._seen: dict[tuple[str, ...], bool] = {}
 
@@ -179,6 +188,8 @@ class _OptionRows(_Rows):
 
     def _wanted(self, root: str, expiry: str, right: str, strike: str) -> bool:
         if not (root.strip() and _DAY.fullmatch(expiry) and right in RIGHTS and _STRIKE.fullmatch(strike)):
+            return True
+        if self._chains and contract_class(root.strip()).underlying in self._chains:
             return True
         return (root.strip().upper(), expiry, right, Decimal(strike)) in self._terms
 

@@ -8,11 +8,13 @@ the session while something is held. Nothing reads a clock or makes a random num
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -30,14 +32,18 @@ from positions.services.settlement import settle_expired
 from positions.services.working import work_orders
 from riskengine.loading.limits import ConfigError, ladder_steps, limits_of, parameter_value
 from riskengine.loading.recorded_day import ledger_of, quotes_of_day
+from riskengine.models import Signal, SignalSource
 from riskengine.services.decide.entries import authorise_entries
 from riskengine.services.decide.plan import exit_plan
 from riskengine.services.decide.request import EntryRequest
+from riskengine.services.signals.choosing import OPEN_STATES, run_signals
+from riskengine.services.signals.receiving import Draft, SignalsRefused, receive
 from riskengine.services.study import report
 from riskengine.services.study.entries import BadEntries, Entry, read_entries
 from riskengine.services.study.equity import equity_by_minute
 from riskengine.services.study.foundation import OWNER, SEEDED_AT, foundation
 from riskengine.services.study.recording import SOURCE, BadRecording, Files, Recording, list_contracts, read_day
+from riskengine.services.study.signals import read_record, read_signals, source_of, store_record
 from riskengine.services.watch.monitoring import run_check
 
 PORTFOLIOS = SYSTEMS  # the demo's portfolios carry the names of their systems
@@ -55,11 +61,14 @@ class ReplayRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be replayed. `parameters` by name as JSON gives them, ladders as rows; `cash` None is the account size
-    of the system."""
+    """What is to be replayed: entries, or signals that pick their contracts themselves, or both. `record` are closed
+    trades from before the day. `parameters` by name as JSON gives them, ladders as rows; `cash` None is the account
+    size of the system."""
 
     files: Files
-    entries: Any
+    entries: Any = None
+    signals: Path | None = None
+    record: Path | None = None
     day: date
     portfolio: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -80,9 +89,14 @@ def replay(request: Request, watcher: Watcher) -> dict[str, Any]:
     if request.portfolio not in PORTFOLIOS:
         raise ReplayRefused(f"There is no portfolio {request.portfolio!r} to replay. Known: {', '.join(PORTFOLIOS)}.")
     try:
-        entries = read_entries(request.entries, request.day)
+        if request.entries is None and request.signals is None:
+            raise ReplayRefused("There is nothing to replay: give entries, signals or both.")
+        if request.signals is not None and not request.gates:
+            raise ReplayRefused("Signals enter past every gate: no gate is waived for them.")
+        entries = read_entries(request.entries, request.day) if request.entries is not None else []
+        drafts = read_signals(request.signals, request.day) if request.signals is not None else []
         with _database(watcher):
-            return _replayed(request, entries, watcher)
+            return _replayed(request, entries, drafts, watcher)
     except (BadEntries, BadRecording, OutsideCalendar) as problem:
         raise ReplayRefused(str(problem)) from problem
 
@@ -92,23 +106,29 @@ def _database(watcher: Watcher) -> AbstractContextManager[str]:
     return scratch_database(foundation(), when_filling=lambda: watcher.say(told))
 
 
-def _replayed(request: Request, entries: list[Entry], watcher: Watcher) -> dict[str, Any]:
+def _replayed(
+    request: Request, entries: list[Entry], drafts: list[tuple[datetime, Draft]], watcher: Watcher
+) -> dict[str, Any]:
     session = _session(request.day)
     with transaction.atomic():
         contracts = list_contracts(entries)
-        recording = read_day(request.files, request.day, contracts)
+        recording = read_day(request.files, request.day, contracts, {draft.symbol for _, draft in drafts})
         profile = _profile(request)
         portfolio = _portfolio(request, profile, session)
+        if request.record is not None:
+            store_record(portfolio, read_record(request.record, session.opens_at), session.opens_at)
+        source = source_of(portfolio, session.opens_at - BEFORE_OPEN) if drafts else None
     for note in recording.notes:
         watcher.say(note)
     opening = portfolio.cash
-    _Day(portfolio, session, recording, entries, request, watcher).run()
+    _Day(portfolio, session, recording, entries, request, watcher, source, drafts).run()
     portfolio.refresh_from_db()
     revision = latest_revision(profile)
     ledger = ledger_of(portfolio)
     quotes = quotes_of_day(ledger.holdings.keys(), source=SOURCE)
     curve = equity_by_minute(session, ledger, quotes, limits_of(numbers_of(revision), ladders_of(revision)))
-    return report.build(portfolio, recording, curve, opening)
+    built = report.build(portfolio, recording, curve, opening)
+    return built | {"signals": report.signals(portfolio)} if drafts else built
 
 
 def _session(day: date) -> Session:
@@ -188,7 +208,11 @@ class _Day:
         entries: list[Entry],
         request: Request,
         watcher: Watcher,
+        source: SignalSource | None,
+        drafts: list[tuple[datetime, Draft]],
     ) -> None:
+        self._source, self._drafts = source, deque(drafts)
+        self._awaited = False  # signals that are not over
         self._portfolio, self._session, self._recording = portfolio, session, recording
         self._entries, self._request, self._watcher = entries, request, watcher
         self._ids = [portfolio.pk]
@@ -204,6 +228,7 @@ class _Day:
         self._plan(at for at in self._recording.times if opens_at <= at <= closes_at)
         self._plan(opens_at + k * MINUTE for k in minutes)
         self._plan(entry.at for entry in self._entries)
+        self._plan(said_at for said_at, _ in self._drafts)
         last, settled = None, False
         while self._events:
             at = heapq.heappop(self._events)
@@ -232,6 +257,9 @@ class _Day:
                 self._plan([at])
 
     def _is_due(self, at: datetime) -> bool:
+        return self._has_entry(at) or self._awaited or bool(self._drafts and self._drafts[0][0] <= at)
+
+    def _has_entry(self, at: datetime) -> bool:
         return self._next_entry < len(self._entries) and self._entries[self._next_entry].at <= at
 
     def _step(self, at: datetime) -> None:
@@ -239,9 +267,11 @@ class _Day:
         if self._working:
             self._work(at)
         placed = self._check(at)
-        if self._is_due(at):
+        if self._has_entry(at):
             self._enter(at)
             placed = True
+        if self._drafts or self._awaited:
+            placed |= self._hear(at)
         if placed:
             self._work(at)
 
@@ -266,7 +296,7 @@ class _Day:
     def _enter(self, at: datetime) -> None:
         """Decide on all entries that are due."""
         due: list[Entry] = []
-        while self._is_due(at):
+        while self._has_entry(at):
             due.append(self._entries[self._next_entry])
             self._next_entry += 1
         authorise_entries(
@@ -276,6 +306,17 @@ class _Day:
             actor=None,
             actor_name=ACTOR,
         )
+
+    def _hear(self, at: datetime) -> bool:
+        """Take the signals that are due, and see what becomes of all that are not over; whether one was entered."""
+        while self._source is not None and self._drafts and self._drafts[0][0] <= at:
+            try:
+                receive(self._source, [self._drafts.popleft()[1]], now=at)
+            except SignalsRefused as refused:
+                raise ReplayRefused(f"A signal at {report.clock(at)} was refused: {refused}") from refused
+        ran = run_signals(now=at, portfolio_ids=self._ids)
+        self._awaited = Signal.objects.filter(portfolio=self._portfolio, state__in=OPEN_STATES).exists()
+        return bool(ran.decided)
 
     def _request_of(self, entry: Entry) -> EntryRequest:
         return EntryRequest(

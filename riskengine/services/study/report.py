@@ -36,6 +36,33 @@ def build(portfolio: Portfolio, recording: Recording, curve: EquityCurve, openin
     }
 
 
+def signals(portfolio: Portfolio) -> list[dict[str, Any]]:
+    """Every signal with what became of it, from its confidence to its position."""
+    rows = portfolio.signals.select_related("underlying", "decision__contract").order_by("as_of", "id")
+    return [
+        {
+            "signal": row.external_id,
+            "as_of": clock(row.as_of),
+            "symbol": row.underlying.symbol,
+            "direction": row.direction,
+            "confidence": fraction(row.confidence),
+            "state": row.state,
+            "dropped": row.dropped_code or None,
+            "sentence": row.dropped_sentence or None,
+            "selection": {
+                name: fraction(each) if isinstance(each, float) else each for name, each in row.selection.items()
+            },
+            "contract": row.decision.contract.occ_symbol if row.decision else None,
+            "contracts": row.decision.contracts if row.decision else None,
+            "states": [
+                {"state": state, "at": clock(at)}
+                for state, at in row.events.order_by("id").values_list("state", "happened_at")
+            ],
+        }
+        for row in rows
+    ]
+
+
 def text_of(report: dict[str, Any]) -> str:
     """The report as it is written: the same input gives the same bytes."""
     return json.dumps(report, sort_keys=True, indent=1, allow_nan=False) + "\n"
