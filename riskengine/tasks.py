@@ -11,9 +11,11 @@ from positions.services.refresh import refresh
 from positions.services.simulated import publish_simulated
 from riskengine.services.decide.demo_signals import run_demo
 from riskengine.services.signals.choosing import run_signals
+from riskengine.services.signals.generating import run_generators
 from riskengine.services.study.running import run_replays
 from riskengine.services.watch.announcing import announce
 from riskengine.services.watch.monitoring import run_check
+from riskengine.services.watch.night import run_nights
 from riskengine.services.watch.watchdog import run_alerts
 from riskengine.services.watch.working import run_orders
 
@@ -51,6 +53,7 @@ def signals() -> None:
     is built in has to say, and what becomes of every signal that is not over."""
     if run_demo(now=timezone.now()).waits_for_check:
         risk_check.apply_async(expires=2)
+    run_generators(now=timezone.now())
     run_signals(now=timezone.now())
 
 
@@ -58,6 +61,12 @@ def signals() -> None:
 def alerts() -> None:
     """Every 2 seconds: what the checks cannot say of themselves, and what is to be sent (A-10)."""
     run_alerts(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def nights() -> None:
+    """Every 30 seconds: the overnight reports whose moment it is (P-18)."""
+    run_nights(now=timezone.now())
 
 
 @shared_task(queue="work", time_limit=25)
