@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from positions.services.refresh import refresh
 from positions.services.simulated import publish_simulated
-from riskengine.services.decide.demo_signals import run_demo
 from riskengine.services.signals.choosing import run_signals
+from riskengine.services.signals.demo import run_demo
 from riskengine.services.signals.generating import run_generators
 from riskengine.services.study.running import run_replays
 from riskengine.services.watch.announcing import announce

@@ -223,40 +223,45 @@ def _accept(signal: Signal, picked: Pick, proven: bool, at: datetime, now: datet
     if signal.source.handling != Handling.ENTER or picked.row is None:
         _to(signal, SignalState.ACCEPTED, at, ran, detail="Shown for a person to size and place.")
         return
-    answer = _stored(signal) or enter(signal, picked.row.contract_id, proven=proven, now=now)
-    ran.decided.append(answer)
-    signal.decision = answer.decision
-    if answer.decision.approved:
-        _to(signal, SignalState.ACCEPTED, at, ran, detail=f"Entry decided: {answer.decision.contracts} contracts.")
+    contract = OptionContract.objects.get(pk=picked.row.contract_id)
+    ran.decided.append(enter_signal(signal, contract, proven=proven, now=now, ran=ran))
+
+
+def enter_signal(
+    signal: Signal,
+    contract: OptionContract,
+    *,
+    proven: bool,
+    now: datetime,
+    pace: str = "normal",
+    actor_name: str = "",
+    ran: Ran | None = None,
+) -> Authorised:
+    """The entry of a signal by itself, past every gate; what is refused drops it with its reason. In mode live-manual
+    it waits for a person as any other entry does. Raises PortfolioBusy, and leaves the signal as it was."""
+    answer = _stored(signal) or authorise_entry(
+        portfolio=signal.portfolio,
+        request=EntryRequest(contract, signal.confidence, pace=pace, proven=proven),
+        now=now,
+        actor=None,
+        actor_name=actor_name or f"signal of {signal.source.name}",
+        idempotency_key=f"{KEY}{signal.pk}",
+    )
+    decision, told = answer.decision, ran or Ran()
+    signal.decision = decision
+    if decision.approved:
+        said = f"Entry decided: {decision.contracts} contracts."
+        _to(signal, SignalState.ACCEPTED, decision.decided_at, told, detail=said)
     else:
-        refused = answer.decision
-        _to(
-            signal,
-            SignalState.DROPPED,
-            at,
-            ran,
-            code=refused.refusal_code,
-            detail=refused.refusal_sentence or "Refused.",
-        )
+        said = decision.refusal_sentence or "Refused."
+        _to(signal, SignalState.DROPPED, decision.decided_at, told, code=decision.refusal_code, detail=said)
+    return answer
 
 
 def _stored(signal: Signal) -> Authorised | None:
     """The entry of a run that ended before it could say so."""
     found = Decision.objects.filter(portfolio_id=signal.portfolio_id, idempotency_key=f"{KEY}{signal.pk}").first()
     return Authorised(found, None, False) if found else None
-
-
-def enter(signal: Signal, contract_id: int, *, proven: bool, now: datetime) -> Authorised:
-    """The entry of a signal by itself, past every gate. In mode live-manual it waits for a person as any other does."""
-    contract = OptionContract.objects.get(pk=contract_id)
-    return authorise_entry(
-        portfolio=signal.portfolio,
-        request=EntryRequest(contract, signal.confidence, proven=proven),
-        now=now,
-        actor=None,
-        actor_name=f"signal of {signal.source.name}",
-        idempotency_key=f"{KEY}{signal.pk}",
-    )
 
 
 @transaction.atomic

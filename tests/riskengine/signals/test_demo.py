@@ -25,7 +25,7 @@ from positions.models import (
 from positions.services import demo as service
 from positions.services.simulated import publish_simulated
 from riskengine.loading.candidates import load_situation
-from riskengine.services.decide.demo_signals import ACTOR, SIGNALS, run_demo
+from riskengine.services.signals.demo import ACTOR, SIGNALS, run_demo
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.working import run_orders
 
@@ -119,7 +119,8 @@ def test_each_is_placed_once_past_every_gate_and_says_that_it_is_made_up() -> No
         assert decision.approved, decision.refusal_sentence
         assert all(gate["passed"] for gate in decision.gates)
         assert decision.requested_by_name == ACTOR == "demo signal (made up)"
-        assert decision.idempotency_key.startswith("demo signal ")
+        assert decision.idempotency_key == f"signal:{decision.signal.pk}"
+        assert (decision.signal.state, decision.signal.source.kind) == ("accepted", "demo")
         assert decision.dollars >= decision.min_size_dollars
     assert Order.objects.openings().count() == 2
 

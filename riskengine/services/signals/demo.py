@@ -1,4 +1,4 @@
-"""Signals of the demo's own: made up and labelled, so that a newcomer sees entries, slices and stops at work.
+"""Signals of the demo's own: made up and labelled, so that a newcomer sees signals, entries, slices and stops at work.
 
 Each is placed once, through the same door as any entry and past the same gates, when its market time has come. One
 whose time has gone by (the product was not running) is left out: a signal is about a moment. Only in demo portfolios on
@@ -9,24 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 from accounts.defaults import MAG7_7DTE, SMART_0DTE
 from positions.market.calendar import new_york_date, new_york_instant
 from positions.market.clock import market_now
 from positions.market.feeds.world import World
 from positions.market_selectors import option_chain, underlying_prices
-from positions.models import Decision, Instrument, Mode, OptionContract, Portfolio, State
+from positions.models import Instrument, Mode, OptionContract, Portfolio, State
 from positions.selectors import heartbeat_of
 from positions.services.demo import start_markets
-from riskengine.services.decide.entries import Authorised, PortfolioBusy, authorise_entry
-from riskengine.services.decide.request import EntryRequest
+from riskengine.models import Handling, Signal, SignalSource, SourceKind
+from riskengine.services.decide.entries import Authorised, PortfolioBusy
+from riskengine.services.signals.choosing import enter_signal
+from riskengine.services.signals.receiving import Draft, receive
 
 ACTOR = "demo signal (made up)"
 HEARD = timedelta(seconds=60)  # a heartbeat this young lets an entry through (A-10)
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class Script:
     """Buy a contract in a stretch of the market's day, New York. `contract` is an OCC symbol; or the option of
     `underlying` nearest to the money that expires in `days`."""
 
@@ -43,19 +46,19 @@ class Signal:
 
 CONFIDENCE = Decimal("0.66")
 
-SIGNALS: Mapping[str, tuple[Signal, ...]] = {
+SIGNALS: Mapping[str, tuple[Script, ...]] = {
     SMART_0DTE: (
-        Signal("0949", time(9, 49, 4), time(9, 50, 45), CONFIDENCE, "P", "SPX", Decimal(3800)),
-        Signal("1016", time(10, 16, 4), time(10, 16, 44), CONFIDENCE, "C", "SPX", Decimal(3700)),
-        Signal("1125", time(11, 25, 4), time(11, 25, 44), CONFIDENCE, "C", "SPX", Decimal(3700)),
-        Signal("1153", time(11, 53, 4), time(11, 53, 44), CONFIDENCE, "P", "SPX", Decimal(3700)),
-        Signal("1209", time(12, 9, 4), time(12, 9, 44), CONFIDENCE, "P", "SPX", Decimal(3700)),
+        Script("0949", time(9, 49, 4), time(9, 50, 45), CONFIDENCE, "P", "SPX", Decimal(3800)),
+        Script("1016", time(10, 16, 4), time(10, 16, 44), CONFIDENCE, "C", "SPX", Decimal(3700)),
+        Script("1125", time(11, 25, 4), time(11, 25, 44), CONFIDENCE, "C", "SPX", Decimal(3700)),
+        Script("1153", time(11, 53, 4), time(11, 53, 44), CONFIDENCE, "P", "SPX", Decimal(3700)),
+        Script("1209", time(12, 9, 4), time(12, 9, 44), CONFIDENCE, "P", "SPX", Decimal(3700)),
     ),
     MAG7_7DTE: (
-        Signal("1000", time(10, 0, 2), time(10, 0, 32), CONFIDENCE, "C", "TSLA", days=7),
-        Signal("1006", time(10, 6), time(10, 20), CONFIDENCE, "C", "AAPL", days=7),
-        Signal("1130", time(11, 30), time(12), CONFIDENCE, "P", "META", days=7),
-        Signal("1400", time(14), time(14, 30), CONFIDENCE, "C", "MSFT", days=7),
+        Script("1000", time(10, 0, 2), time(10, 0, 32), CONFIDENCE, "C", "TSLA", days=7),
+        Script("1006", time(10, 6), time(10, 20), CONFIDENCE, "C", "AAPL", days=7),
+        Script("1130", time(11, 30), time(12), CONFIDENCE, "P", "META", days=7),
+        Script("1400", time(14), time(14, 30), CONFIDENCE, "C", "MSFT", days=7),
     ),
 }
 
@@ -79,16 +82,18 @@ def run_demo(*, now: datetime) -> Placed:
     waits = False
     for portfolio in demos.select_related("clock", "profile").order_by("pk"):
         at = market_now(portfolio.clock, now)
+        source_of(portfolio, SourceKind.GENERATOR, now)  # what is built in is there to be seen
         day = _first_day(portfolio)
         due = {_key(day, signal): signal for signal in SIGNALS[portfolio.slug] if _is_due(signal, day, at)}
         if not due:
             continue
-        placed = Decision.objects.filter(portfolio=portfolio, idempotency_key__in=due)
-        missing = sorted(set(due) - set(placed.values_list("idempotency_key", flat=True)))
+        sent = Signal.objects.filter(portfolio=portfolio, source__kind=SourceKind.DEMO, external_id__in=due)
+        missing = sorted(set(due) - set(sent.values_list("external_id", flat=True)))
         if missing and not _is_heard(portfolio, now):
             waits = True
             continue
-        found = [_place(portfolio, due[key], key, at=at, now=now) for key in missing]
+        source = source_of(portfolio, SourceKind.DEMO, now)
+        found = [_place(source, due[key], key, day, at=at, now=now) for key in missing]
         decided += [each for each in found if each is not None]
     return Placed(tuple(decided), waits)
 
@@ -99,7 +104,7 @@ def _first_day(portfolio: Portfolio) -> date:
     return world.first_day if world else new_york_date(portfolio.clock.market_started_at)
 
 
-def _is_due(signal: Signal, day: date, at: datetime) -> bool:
+def _is_due(signal: Script, day: date, at: datetime) -> bool:
     return new_york_instant(day, signal.starts) <= at < new_york_instant(day, signal.ends)
 
 
@@ -108,29 +113,56 @@ def _is_heard(portfolio: Portfolio, now: datetime) -> bool:
     return heartbeat is not None and now - heartbeat.finished_at <= HEARD
 
 
-def _key(day: date, signal: Signal) -> str:
+def _key(day: date, signal: Script) -> str:
     return f"demo signal {day} {signal.name}"
 
 
-def _place(portfolio: Portfolio, signal: Signal, key: str, *, at: datetime, now: datetime) -> Authorised | None:
-    contract = _contract(portfolio, signal, at)
+def source_of(portfolio: Portfolio, kind: Any, now: datetime) -> SignalSource:
+    """The demo's own source of a kind, made at its first use. The made-up signals enter by themselves; what is built in
+    is shown, and a person decides."""
+    made_up = kind == SourceKind.DEMO
+    found, _ = SignalSource.objects.get_or_create(
+        slug=f"{'made-up' if made_up else 'built-in'}-{portfolio.pk}",
+        defaults={
+            "portfolio": portfolio,
+            "name": ACTOR if made_up else "built-in generator",
+            "kind": kind,
+            "handling": Handling.ENTER if made_up else Handling.SHOW,
+            "created_at": now,
+        },
+    )
+    return found
+
+
+def _place(
+    source: SignalSource, script: Script, key: str, day: date, *, at: datetime, now: datetime
+) -> Authorised | None:
+    contract = _contract(source.portfolio, script, at)
     if contract is None:
         return None
-    request = EntryRequest(contract, signal.confidence, pace=signal.pace)
+    draft = Draft(
+        external_id=key,
+        symbol=script.underlying,
+        direction="LONG_CALL" if script.right == "C" else "LONG_PUT",
+        confidence=script.confidence,
+        as_of=at,
+        expires_at=new_york_instant(day, script.ends),
+        contract=contract.occ_symbol,
+        note="Made up for the demo.",
+    )
+    (signal,) = receive(source, [draft], now=now).signals
     try:
-        return authorise_entry(
-            portfolio=portfolio, request=request, now=now, actor=None, actor_name=ACTOR, idempotency_key=key
-        )
+        return enter_signal(signal, contract, proven=True, now=now, pace=script.pace, actor_name=ACTOR)
     except PortfolioBusy:
-        return None
+        return None  # it is new, and entered with all that are
 
 
-def _contract(portfolio: Portfolio, signal: Signal, at: datetime) -> OptionContract | None:
+def _contract(portfolio: Portfolio, script: Script, at: datetime) -> OptionContract | None:
     """The contract a signal is about, as far as it is quoted by now: of equally near strikes the lower one."""
-    expires_on = new_york_date(at) + timedelta(days=signal.days)
-    chain = option_chain(signal.underlying, expires_on, source=portfolio.quote_source, now=at)
-    strike = signal.strike or _price(signal.underlying, portfolio.quote_source, at)
-    listed = [row for row in chain if row.right == signal.right]
+    expires_on = new_york_date(at) + timedelta(days=script.days)
+    chain = option_chain(script.underlying, expires_on, source=portfolio.quote_source, now=at)
+    strike = script.strike or _price(script.underlying, portfolio.quote_source, at)
+    listed = [row for row in chain if row.right == script.right]
     if not listed or strike is None:
         return None
     nearest = min(listed, key=lambda row: (abs(row.strike - strike), row.strike, row.occ_symbol))
