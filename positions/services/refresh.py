@@ -155,6 +155,9 @@ def _begin(this: _Pass, claim: Claim) -> None:
     except ProviderError as error:
         _fail(this, claim, provider, started_at, error)
         return
+    except LookupError as error:  # the table of sessions does not reach so far
+        _fail(this, claim, provider, started_at, ProviderError(NOT_CONFIGURED, str(error)))
+        return
     call = Call(lambda: source.fetch(asked), source.hang_up, deadline, this.finished)
     this.running[call] = _Question(claim, provider, asked, calendar, started_at)
 
@@ -300,8 +303,5 @@ def _calendar(now: datetime) -> Calendar:
 
 
 def _opens_later(calendar: Calendar, now: datetime) -> datetime | None:
-    """When the exchange opens next; None while it is open."""
-    try:
-        return None if calendar.is_open(now) else calendar.next_open(now).opens_at
-    except LookupError as error:  # outside the table
-        raise ProviderError(NOT_CONFIGURED, str(error)) from error
+    """When the exchange opens next; None while it is open. LookupError outside the table of sessions."""
+    return None if calendar.is_open(now) else calendar.next_open(now).opens_at

@@ -115,8 +115,9 @@ def _moment(candidate: Candidate, now: datetime) -> datetime:
 
 
 def _quote(candidate: Candidate, contracts: Collection[str], roots: Collection[str], at: datetime) -> QuoteTick:
+    told = read.text(candidate, "contract")
     try:
-        symbol = parse(read.text(candidate, "contract"))
+        symbol = parse(told)
     except ValueError as problem:
         raise BadValue("contract is no OCC symbol") from problem
     if str(symbol) not in contracts and symbol.root not in roots:
