@@ -209,6 +209,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "feed": {"task": "riskengine.tasks.feed", "schedule": 1.0, "options": {"expires": 0.9}},
     "signals": {"task": "riskengine.tasks.signals", "schedule": 2.0, "options": {"expires": 1.8}},
     "alerts": {"task": "riskengine.tasks.alerts", "schedule": 2.0, "options": {"expires": 1.8}},
+    "nights": {"task": "riskengine.tasks.nights", "schedule": 30.0, "options": {"expires": 25.0}},
     "replays": {"task": "riskengine.tasks.replays", "schedule": 2.0, "options": {"expires": 1.8}},
     "providers": {"task": "riskengine.tasks.providers", "schedule": 5.0, "options": {"expires": 4.5}},
 }
