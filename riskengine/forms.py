@@ -56,6 +56,7 @@ class SizeForm(forms.Form):
     confidence = DecimalBetween("Confidence", "0", "1")
     win_probability = DecimalBetween("Chance of winning", "0", "1", required=False)
     payoff = DecimalBetween("Payoff", "0.01", "100", required=False)
+    signal = forms.IntegerField(required=False, min_value=1, max_value=2**62)
 
 
 class ChainForm(forms.Form):
@@ -95,6 +96,7 @@ class PlaceForm(forms.Form):
     pace = forms.ChoiceField(choices=[("normal", "normal"), ("fast", "fast"), ("patient", "patient")])
     key = forms.CharField(min_length=8, max_length=64)
     propose = forms.BooleanField(required=False)
+    signal = forms.IntegerField(required=False, min_value=1, max_value=2**62)
 
 
 class ReasonForm(forms.Form):
@@ -186,3 +188,9 @@ class KillForm(ReasonForm):
             if self.cleaned_data.get("confirm", "").strip().casefold() != wanted.casefold():
                 self.add_error("confirm", f"Type {wanted} to confirm. Nothing was done yet.")
         return asked
+
+
+class TierForm(ReasonForm):
+    """Which confidence tier may scale again, and why."""
+
+    tier = DecimalBetween("The tier", "0", "1")

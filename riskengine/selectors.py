@@ -1,10 +1,10 @@
-"""What a person may see of alerts and of replays."""
+"""What a person may see of alerts, replays and signals."""
 
 from django.db.models import QuerySet
 
 from accounts.models import User
 from positions.models import Portfolio
-from riskengine.models import Alert, Replay
+from riskengine.models import Alert, Replay, Signal
 
 
 def alerts_for(user: User) -> QuerySet[Alert]:
@@ -27,3 +27,14 @@ def replays_for(user: User) -> QuerySet[Replay]:
 def replay_for(user: User, replay_id: int) -> Replay:
     """One of them. Replay.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
     return replays_for(user).get(pk=replay_id)
+
+
+def signals_for(user: User) -> QuerySet[Signal]:
+    """Staff see every signal, others those of their own portfolios. Latest first."""
+    rows = Signal.objects.filter(portfolio__in=Portfolio.objects.visible_to(user))
+    return rows.select_related("portfolio", "source", "underlying", "contract", "decision").order_by("-id")
+
+
+def signal_for(user: User, signal_id: int) -> Signal:
+    """One of them. Signal.DoesNotExist when there is none or it is someone else's: a stranger learns nothing."""
+    return signals_for(user).get(pk=signal_id)

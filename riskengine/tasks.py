@@ -14,6 +14,7 @@ from riskengine.services.signals.demo import run_demo
 from riskengine.services.signals.generating import run_generators
 from riskengine.services.study.running import run_replays
 from riskengine.services.watch.announcing import announce
+from riskengine.services.watch.correlations import keep_correlations
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.night import run_nights
 from riskengine.services.watch.watchdog import run_alerts
@@ -79,3 +80,9 @@ def replays() -> None:
 def providers() -> None:
     """Every 5 seconds: providers of market data are asked for what is due. One that hangs holds up no other queue."""
     refresh(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def correlations() -> None:
+    """Every 5 minutes: the matrix of the session before is kept, once (P-12)."""
+    keep_correlations(now=timezone.now())

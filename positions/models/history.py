@@ -136,21 +136,32 @@ class ExchangeSession(models.Model):
         return f"{self.exchange} {self.session_on}"
 
 
+class CorrelationMethod(models.TextChoices):
+    """By the words of the parameter `correlation_method`."""
+
+    PEARSON = "pearson", "Pearson"
+    EWMA = "ewma", "Exponentially weighted"
+    LEDOIT_WOLF = "ledoit_wolf", "Ledoit-Wolf shrinkage"
+
+
 class CorrelationRun(models.Model):
-    """One computation of the correlation matrix from daily log returns of adjusted closes."""
+    """One computation of the correlation matrix from daily log returns of adjusted closes. `decay` counts for ewma."""
 
     as_of_on = models.DateField("last session used")
     window_sessions = models.PositiveIntegerField("returns in the window")
     min_common_sessions = models.PositiveIntegerField("common returns needed")
+    method = models.CharField(max_length=16, choices=CorrelationMethod, default=CorrelationMethod.PEARSON)
+    decay = models.DecimalField(max_digits=9, decimal_places=6, default=0)
     computed_at = models.DateTimeField("computed at (wall time)")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                name="correlationrun_as_of_window",
-                fields=["as_of_on", "window_sessions", "min_common_sessions"],
+                name="correlationrun_as_of_way",
+                fields=["as_of_on", "window_sessions", "min_common_sessions", "method", "decay"],
                 violation_error_message="This matrix is already computed.",
             ),
+            one_of("correlationrun_method_known", "method", CorrelationMethod, "The method is not known."),
             within("correlationrun_window_bounds", "window_sessions", 2, 10_000, "A window has 2 to 10,000 returns."),
         ]
 

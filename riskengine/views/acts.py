@@ -1,5 +1,6 @@
 """What a person does: place a bet, let a waiting one through, close a position. Each is a POST that may be repeated."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -26,11 +27,13 @@ from riskengine.services.decide.entries import (
     confirm_entry,
 )
 from riskengine.services.decide.request import EntryRequest
+from riskengine.services.signals.acting import SignalTaken, is_proven, place_signal
 from riskengine.services.watch.life import life_of
 from riskengine.services.watch.words import contract_label
 from riskengine.services.wording import price
 from riskengine.views.header import header
 from riskengine.views.records import decision_or_404, order_or_404, position_or_404
+from riskengine.views.signals import signal_or_404
 from riskengine.views.signed_in import signed_in
 
 
@@ -55,18 +58,27 @@ def place(request: HttpRequest, slug: str) -> HttpResponse:
         propose=asked["propose"],
     )
     try:
-        answer = authorise_entry(
-            portfolio=portfolio,
-            request=entry,
-            now=timezone.now(),
-            actor=request.user,
-            actor_name=request.user.get_username(),
-            idempotency_key=f"ticket:{asked['key']}",
-        )
+        answer = _placed(request, portfolio, entry, f"ticket:{asked['key']}", asked["signal"])
     except (IdempotencyConflict, PortfolioBusy, OutsideCalendar, ValueError) as problem:
         messages.error(request, str(problem))
         return _back_to(slug, asked["contract"].occ_symbol.replace(" ", ""), str(asked["confidence"]))
     return _answered(request, answer)
+
+
+def _placed(
+    request: HttpRequest, portfolio: Portfolio, entry: EntryRequest, key: str, signal_id: int | None
+) -> Authorised:
+    """The entry; of a signal, where the ticket was about one: that has one entry, whoever asks for it."""
+    now, who = timezone.now(), request.user
+    if signal_id is None:
+        return authorise_entry(
+            portfolio=portfolio, request=entry, now=now, actor=who, actor_name=who.get_username(), idempotency_key=key
+        )
+    signal = signal_or_404(request, signal_id)
+    if signal.portfolio_id != portfolio.pk:
+        raise SignalTaken("This signal is about another account.")
+    entry = replace(entry, proven=is_proven(signal))
+    return place_signal(signal=signal, request=entry, now=now, actor=who, idempotency_key=key)
 
 
 def _back_to(slug: str, contract: str, confidence: str) -> HttpResponse:

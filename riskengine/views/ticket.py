@@ -22,9 +22,12 @@ from positions.market.clock import market_now
 from positions.models import Portfolio
 from positions.services.recording import set_market_time
 from riskengine.forms import CONFIDENCE_AT_FIRST, ChainForm, MarketTimeForm, SizeForm
+from riskengine.models import Signal
+from riskengine.selectors import signals_for
 from riskengine.services.decide.chain import UnreadableSearch, chain_view
 from riskengine.services.decide.request import SizeRequest
 from riskengine.services.decide.sizing import preview_size
+from riskengine.services.signals.acting import is_proven
 from riskengine.views.header import header
 from riskengine.views.signed_in import signed_in
 
@@ -40,7 +43,8 @@ def size(request: HttpRequest, slug: str) -> HttpResponse:
     now = timezone.now()
     portfolio = portfolio_or_404(request.user, slug)
     form = _size_form(request)
-    context = _answer(portfolio, form, now) | _chain(portfolio, request, now) | header(request.user, now, portfolio)
+    answer = _answer(request, portfolio, form, now)
+    context = answer | _chain(portfolio, request, now) | header(request.user, now, portfolio)
     return render(request, "riskengine/size.html", context | {"form": form})
 
 
@@ -51,7 +55,7 @@ def size_answer(request: HttpRequest, slug: str) -> HttpResponse:
     """The answer alone, for the live page."""
     form = SizeForm(request.GET)
     portfolio = portfolio_or_404(request.user, slug)
-    context = _answer(portfolio, form, timezone.now()) | {"portfolio": portfolio}
+    context = _answer(request, portfolio, form, timezone.now()) | {"portfolio": portfolio}
     status = UNPROCESSABLE if context["problems"] else 200
     return render(request, "riskengine/_answer.html", context, status=status)
 
@@ -96,21 +100,23 @@ def _size_form(request: HttpRequest) -> SizeForm:
     return SizeForm({"confidence": str(CONFIDENCE_AT_FIRST), **request.GET.dict()})
 
 
-def _answer(portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, Any]:
+def _answer(request: HttpRequest, portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, Any]:
     """The service's answer, or what is wrong with the question, or neither while no contract is chosen."""
     if not form.is_valid():
         return {"preview": None, "problems": [message for messages in form.errors.values() for message in messages]}
     asked = form.cleaned_data
     if asked["contract"] is None:
         return {"preview": None, "problems": []}
-    request = SizeRequest(
+    signal = _signal(request, portfolio, asked["signal"])
+    question = SizeRequest(
         contract=asked["contract"],
         confidence=asked["confidence"],
         win_probability=asked["win_probability"],
         payoff=asked["payoff"],
+        proven=signal is None or is_proven(signal),
     )
     try:
-        preview = preview_size(portfolio=portfolio, request=request, now=now)
+        preview = preview_size(portfolio=portfolio, request=question, now=now)
     except OutsideCalendar as problem:
         return {"preview": None, "problems": [str(problem)]}
     underlying = asked["contract"].underlying
@@ -120,9 +126,17 @@ def _answer(portfolio: Portfolio, form: SizeForm, now: datetime) -> dict[str, An
         "closes_alias": underlying.closes_alias_label,
         "underlying": underlying,
         "asked_confidence": asked["confidence"],
+        "signal": signal,
         # Made with the button: pressed twice, or sent again by the browser, it is one entry.
         "place_key": secrets.token_urlsafe(KEY_BYTES) if preview["answer"]["approved"] else "",
     }
+
+
+def _signal(request: HttpRequest, portfolio: Portfolio, signal_id: int | None) -> Signal | None:
+    """The signal that the ticket is about; what is not there, not theirs or of another account is none."""
+    if signal_id is None:
+        return None
+    return signals_for(request.user).filter(pk=signal_id, portfolio=portfolio).first()
 
 
 def _chain(portfolio: Portfolio, request: HttpRequest, now: datetime) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from positions.market.clock import market_now
 from positions.models import Portfolio
 from positions.services.order_changes import limit_lock_waits
 from riskengine.loading.candidates import load_situation
-from riskengine.models import Signal, SignalEvent, SignalState, TierReview
+from riskengine.loading.revisions import terms_in_force
+from riskengine.models import Signal, SignalEvent, SignalState, SourceKind, TierReview
 from riskengine.services.decide.entries import LOCK_NOT_AVAILABLE, Authorised, PortfolioBusy, authorise_entry
 from riskengine.services.decide.request import EntryRequest
+from riskengine.services.signals.record import closed_trades_by_source
 
 
 class SignalTaken(ValueError):
@@ -64,6 +66,14 @@ def place_signal(
                 detail="Placed by a person.",
             )
     return answer
+
+
+def is_proven(signal: Signal) -> bool:
+    """Whether bets of its source may scale: what is built in needs a record of its own first."""
+    if signal.source.kind != SourceKind.GENERATOR:
+        return True
+    needed = int(terms_in_force(signal.portfolio.profile_id).limits.proven_after_trades)
+    return closed_trades_by_source([signal.source_id]).get(signal.source_id, 0) >= needed
 
 
 def review_tier(*, portfolio: Portfolio, tier: Decimal, reason: str, actor: User, now: datetime) -> TierReview:

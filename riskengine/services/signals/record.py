@@ -187,6 +187,7 @@ def _sources(portfolio: Portfolio, needed: int) -> list[dict[str, Any]]:
                 "kind_label": source.get_kind_display(),
                 "handling": source.handling,
                 "enabled": source.enabled,
+                "total": sum(states.values()),
                 "signals": {str(state): states.get(str(state), 0) for state in SignalState.values},
                 "bets_the_minimum": source.kind == SourceKind.GENERATOR and len(gains.get(source.pk, [])) < needed,
                 **_rates(told),

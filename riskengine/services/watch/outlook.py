@@ -13,12 +13,13 @@ import numpy as np
 from accounts.defaults import SMART_0DTE
 from positions.models import Portfolio
 from riskengine.calculators import exposure
-from riskengine.calculators.columns import FloatColumn, lower_of
+from riskengine.calculators.columns import lower_of
 from riskengine.calculators.scenarios import SPOT_MOVES, VOLATILITY_MOVES, scenario_pnl
 from riskengine.loading.candidates import Situation, load_situation
 from riskengine.loading.pricing import DIVIDEND_YIELD, RATE
 from riskengine.models import Breaker, BreakerEvent, BreakerState, Reading
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.watch.correlations import heat
 from riskengine.services.watch.limit_use import limit_use
 from riskengine.services.watch.words import short_label
 
@@ -152,6 +153,8 @@ def _together(situation: Situation) -> dict[str, Any]:
     matrix = correlations.of(ids, ids).reshape(len(ids), len(ids))
     effective = float(exposure.effective_exposure(signed[None, :], matrix)[0]) if len(ids) else 0.0
     limit = float(situation.limits.max_effective_exposure) * account.equity
+    high = float(situation.limits.high_pair_correlation)
+    bets = float(exposure.effective_bets(signed[None, :], matrix)[0]) if len(ids) else np.nan
     zeros = np.zeros(len(ids), np.int64)
     herfindahl = float(exposure.herfindahl(dollars, zeros, 1)[0]) if len(ids) else np.nan
     return {
@@ -161,12 +164,13 @@ def _together(situation: Situation) -> dict[str, Any]:
         ],
         "exposure": known(total),
         "herfindahl": known(herfindahl),
+        "bets_together": known(bets),
         "bets_by_size": known(1.0 / herfindahl) if herfindahl > 0 else None,
         "effective": known(effective),
         "effective_limit": known(limit),
         "effective_share": known(effective / account.equity) if account.equity > 0 else None,
         "is_one_bet": bool(effective > limit),
-        "heat": _heat(situation, ids, [names[each] for each in ids], matrix),
+        "heat": heat(situation.facts.correlations, ids, [names[each] for each in ids], high),
     }
 
 
@@ -181,41 +185,6 @@ def _signed(situation: Situation, underlying: int, held: Any) -> float:
             cost = float(opening.contracts * opening.price * row.multiplier)
             signed += cost if row.right == "C" else -cost
     return signed
-
-
-def _heat(situation: Situation, ids: Sequence[int], names: Sequence[str], matrix: FloatColumn) -> dict[str, Any]:
-    """The correlations of what is held. Where nothing is, or one underlying alone, there is nothing to compare."""
-    correlations, high = situation.facts.correlations, float(situation.limits.high_pair_correlation)
-    rows = []
-    for i, name in enumerate(names):
-        cells = []
-        for j, other in enumerate(names):
-            at, to = correlations.place.get(ids[i]), correlations.place.get(ids[j])
-            sample = int(correlations.sample[at, to]) if at is not None and to is not None else 0
-            rho = known(matrix[i, j])
-            cells.append(
-                {
-                    "other": other,
-                    "rho": rho,
-                    "sample": sample,
-                    "same": i == j,
-                    "high": i != j and rho is not None and rho > high,
-                    "wave": 0 if rho is None else round(abs(rho) * 4),
-                    "negative": rho is not None and rho < 0,
-                }
-            )
-        rows.append({"name": name, "cells": cells})
-    return {
-        "names": list(names),
-        "rows": rows,
-        "as_of": correlations.as_of.isoformat() if correlations.as_of else None,
-        "high": high,
-        "closes_of": [
-            f"{name}: closes of {correlations.labels[each]}"
-            for each, name in zip(ids, names, strict=True)
-            if each in correlations.labels
-        ],
-    }
 
 
 # ---- Guards ----
