@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskengine.views import acts, alerts, desk, guards, holding, profiles, records, risk, ticket
+from riskengine.views import acts, alerts, desk, guards, holding, night, profiles, records, risk, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
@@ -28,6 +28,7 @@ urlpatterns = [
     path("portfolios/<slug:slug>/positions/<int:position_id>/tags/", holding.tags, name="tags"),
     path("portfolios/<slug:slug>/go-on/", guards.go_on, name="go-on"),
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
+    path("portfolios/<slug:slug>/night/", night.page, name="night"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),

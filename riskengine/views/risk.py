@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from positions.access import portfolio_or_404
 from positions.market.calendar import OutsideCalendar
+from riskengine.services.watch.night import has_night
 from riskengine.services.watch.outlook import outlook
 from riskengine.views.header import header
 
@@ -20,7 +21,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     """What the book is exposed to, what if it moved, what is one bet, and what guards it."""
     now = timezone.now()
     portfolio = portfolio_or_404(request.user, slug)
-    answer = header(request.user, now, portfolio)
+    answer = header(request.user, now, portfolio) | {"has_night": has_night(portfolio, now)}
     try:
         answer["risk"] = outlook(portfolio=portfolio, now=now)
     except OutsideCalendar as problem:

@@ -55,6 +55,7 @@ def happen() -> dict[str, str]:
         "ticket": f"{root}/size/?contract={symbol}&confidence=0.75",
         "ticket, refused": f"{root}/size/?contract={symbol}&confidence=0.10",
         "risk": f"{root}/risk/",
+        "night": f"{root}/night/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",
@@ -74,7 +75,7 @@ def happen() -> dict[str, str]:
 
 PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
-    "orders", "parameters", "not there", "part", "part, confirmed", "part, refused", "tighten", "positions",
+    "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
 ]  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from positions.desk_selectors import calendars_around
-from positions.market.calendar import Calendar, OutsideCalendar
+from positions.market.calendar import Calendar, OutsideCalendar, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import calendar_around
 from positions.models import Mode, Portfolio, Position
@@ -25,11 +25,14 @@ from positions.services.order_changes import as_json, limit_lock_waits
 from riskengine.calculators.limits import Limits
 from riskengine.loading.nights import Hours, hours_of, load_night
 from riskengine.loading.revisions import terms_in_force
+from riskengine.models import NightMoment, NightReport
 from riskengine.services.watch.alerts import NewAlert, Standing, raise_alerts, resolve, standing
 from riskengine.services.watch.night_contents import NOW, contents_of
 from riskengine.services.watch.night_words import CODES, OVERNIGHT_LOSS, alerts_of, night_in, not_made
 
 logger = logging.getLogger(__name__)
+
+SHOWN = 10  # of the reports before
 
 
 @dataclass
@@ -76,6 +79,50 @@ def night_now(*, portfolio: Portfolio, now: datetime) -> dict[str, Any]:
     limits = terms_in_force(portfolio.profile_id).limits
     book = load_night(portfolio, calendar=calendar, limits=limits, hours=hours_of(calendar, at), at=at)
     return contents_of(book, NOW)
+
+
+# ---- What a person is shown ----
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A report, or a look at this moment where `report` is None. `earlier` are the last reports, the newest first."""
+
+    contents: dict[str, Any]
+    report: NightReport | None
+    earlier: Sequence[NightReport]
+
+
+def reports(portfolio: Portfolio) -> QuerySet[NightReport]:
+    """The newest first."""
+    return NightReport.objects.filter(portfolio=portfolio).order_by("-id")
+
+
+def night_shown(*, portfolio: Portfolio, now: datetime, live: bool = False, report: NightReport | None = None) -> Shown:
+    """The report asked for; else the newest of the night ahead; a look at this moment where there is none, or `live`.
+
+    OutsideCalendar where its market time has no sessions.
+    """
+    earlier = list(reports(portfolio)[:SHOWN])
+    if report is None and not live and earlier and _is_of_this_night(earlier[0], portfolio, now):
+        report = earlier[0]
+    contents = night_now(portfolio=portfolio, now=now) if report is None else report.contents
+    return Shown(contents, report, earlier)
+
+
+def has_night(portfolio: Portfolio, now: datetime) -> bool:
+    """Whether there is a report, or something is held that does not expire today. At most two statements."""
+    if reports(portfolio).exists():
+        return True
+    today = new_york_date(market_now(portfolio.clock, now))
+    return portfolio.positions.held().filter(contract__expiration_on__gt=today).exists()
+
+
+def _is_of_this_night(report: NightReport, portfolio: Portfolio, now: datetime) -> bool:
+    at = market_now(portfolio.clock, now)
+    hours = hours_of(_calendar(at), at)
+    session = hours.closing if report.moment == NightMoment.BEFORE_CLOSE else hours.opening
+    return session is not None and report.session_on == session.day and report.made_at <= at
 
 
 # ---- What is due ----
