@@ -21,6 +21,7 @@ from riskengine.services.decide.deciding import Entries
 from riskengine.services.decide.request import EntryRequest
 
 CONFIRMS = "confirm:"  # begins the key of a confirmation: a decision is confirmed once
+SIGNALS = "signal:"  # begins the key of an entry that the product makes of a signal: a signal has one
 LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -77,8 +78,10 @@ def authorise_entries(
     """The same for several requests of one moment, each with its idempotency key or "", answered in their order: each
     is judged with what those before it were promised. All of them are stored in one transaction, or none."""
     for _, key in asked:
-        if key.startswith(CONFIRMS):
-            raise IdempotencyConflict(f"Keys that begin with “{CONFIRMS}” are the product's own. Choose another.")
+        # A person's entry under a signal's key would be taken for that signal's own, which then had none.
+        mine = (CONFIRMS, SIGNALS) if actor is not None else (CONFIRMS,)
+        if key.startswith(mine):
+            raise IdempotencyConflict(f"Keys that begin with “{key.partition(':')[0]}:” are the product's own.")
     with locked_portfolio(portfolio.pk) as locked:
         if any(request.waive_gates for request, _ in asked) and (
             locked.mode != Mode.PAPER or locked.clock.kind == "live"

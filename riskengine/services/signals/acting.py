@@ -1,20 +1,21 @@
 """What a person does with a signal: sizes and places it, once; and lets a confidence tier scale again."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from accounts.models import User
 from positions.market.clock import market_now
 from positions.models import Portfolio
-from positions.services.order_changes import limit_lock_waits
 from riskengine.loading.candidates import load_situation
 from riskengine.loading.revisions import terms_in_force
 from riskengine.models import Signal, SignalEvent, SignalState, SourceKind, TierReview
-from riskengine.services.decide.entries import LOCK_NOT_AVAILABLE, Authorised, PortfolioBusy, authorise_entry
+from riskengine.services.decide.entries import Authorised, IdempotencyConflict, authorise_entry
 from riskengine.services.decide.request import EntryRequest
+from riskengine.services.signals.locking import locked_signal
 from riskengine.services.signals.record import closed_trades_by_source
 
 
@@ -27,25 +28,22 @@ def place_signal(
     *, signal: Signal, request: EntryRequest, now: datetime, actor: User, idempotency_key: str
 ) -> Authorised:
     """A person's entry of a signal, one at most. A refused one leaves the signal as it is: it may be tried again while
-    it lasts. Raises SignalTaken, and what `authorise_entry` raises."""
-    limit_lock_waits()
-    try:
-        locked = Signal.objects.select_for_update(no_key=True, of=("self",)).get(pk=signal.pk)
-    except OperationalError as problem:
-        if getattr(problem.__cause__, "pgcode", "") != LOCK_NOT_AVAILABLE:
-            raise
-        raise PortfolioBusy("Somebody is placing this signal just now. Nothing was done; look again.") from problem
+    it lasts. Raises SignalTaken, and what `authorise_entry` raises; IdempotencyConflict also under the key of an entry
+    that was not made of this signal."""
+    locked = locked_signal(signal.pk)
     portfolio = locked.portfolio
     at = market_now(portfolio.clock, now)
-    if locked.decision_id is not None and locked.decision.idempotency_key != idempotency_key:
-        raise SignalTaken(f"This signal has its entry already: decision {locked.decision_id}.")
-    if locked.decision_id is None and (
-        locked.state not in (SignalState.NEW, SignalState.ACCEPTED) or at >= locked.expires_at
-    ):
+    before = locked.decision
+    # Without a key nothing tells a repeat from a second bet.
+    if before is not None and not (idempotency_key and before.idempotency_key == idempotency_key):
+        raise SignalTaken(f"This signal has its entry already: decision {before.pk}.")
+    if before is None and (locked.state not in (SignalState.NEW, SignalState.ACCEPTED) or at >= locked.expires_at):
         raise SignalTaken(f"This signal is {locked.get_state_display().lower()}, or its time is over.")
     right = "C" if locked.direction == "LONG_CALL" else "P"
     if request.contract.underlying_id != locked.underlying_id or request.contract.right != right:
         raise SignalTaken(f"{request.contract} is not what this signal is about.")
+    if before is not None:  # a repeat: its source may have a record by now that it had not then
+        request = replace(request, proven=before.inputs.get("request", {}).get("proven", True))
     answer = authorise_entry(
         portfolio=portfolio,
         request=request,
@@ -54,7 +52,10 @@ def place_signal(
         actor_name=actor.get_username(),
         idempotency_key=idempotency_key,
     )
-    if answer.decision.approved and locked.decision_id is None:
+    if answer.decision.approved and before is None:
+        if not answer.created:
+            said = f"The key “{idempotency_key}” was used for another entry (decision {answer.decision.pk})."
+            raise IdempotencyConflict(f"{said} Use a new key.")
         was_new = locked.state == SignalState.NEW
         Signal.objects.filter(pk=locked.pk).update(decision=answer.decision, state=SignalState.ACCEPTED)
         if was_new:

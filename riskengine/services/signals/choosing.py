@@ -2,8 +2,8 @@
 
     new -> accepted | dropped | expired      accepted -> traded | dropped | expired
 
-Everything is looked at anew each time, so a doubled, late or killed run changes nothing but when it is seen: a signal's
-entry is made under the key of the signal, which an entry has once.
+Everything is looked at anew each time, so a doubled, late or killed run changes nothing but when it is seen: whoever
+enters a signal holds it first, and its entry is made under the key of the signal, which an entry has once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.defaults import SMART_0DTE
 from positions.market.calendar import OutsideCalendar
@@ -23,14 +24,14 @@ from riskengine.calculators import selection, wording
 from riskengine.loading.candidates import Situation, load_situation
 from riskengine.loading.revisions import terms_in_force
 from riskengine.models import Handling, Signal, SignalEvent, SignalState, SourceKind
-from riskengine.services.decide.entries import CONFIRMS, Authorised, PortfolioBusy, authorise_entry
+from riskengine.services.decide.entries import CONFIRMS, SIGNALS, Authorised, PortfolioBusy, authorise_entry
 from riskengine.services.decide.inputs import known
 from riskengine.services.decide.request import EntryRequest
+from riskengine.services.signals.locking import locked_signal
 from riskengine.services.signals.picking import CALL, Pick, listings, pick
 from riskengine.services.signals.record import closed_trades_by_source
 
 OPEN_STATES = (SignalState.NEW, SignalState.ACCEPTED)
-KEY = "signal:"  # begins the key of an entry made from a signal
 ACTOR = "signals"
 MOST_AT_ONCE = 100  # of one portfolio: the earliest; the others are looked at next time
 
@@ -65,8 +66,10 @@ def run_signals(*, now: datetime, portfolio_ids: Iterable[int] | None = None) ->
 def _run(portfolio: Portfolio, now: datetime, ran: Ran) -> None:
     at = market_now(portfolio.clock, now)
     related = Signal.objects.select_related("source", "underlying", "contract", "decision")
+    # What is shown and waits for a person needs nothing: a hundred of those would keep new ones from being looked at.
+    needing = Q(state=SignalState.NEW) | Q(decision__isnull=False) | Q(expires_at__lte=at)
     open_ones = list(
-        related.filter(portfolio=portfolio, state__in=OPEN_STATES, as_of__lte=at).order_by("id")[:MOST_AT_ONCE]
+        related.filter(needing, portfolio=portfolio, state__in=OPEN_STATES, as_of__lte=at).order_by("id")[:MOST_AT_ONCE]
     )
     _follow([each for each in open_ones if each.decision_id is not None], at, ran)
     undecided = [each for each in open_ones if each.decision_id is None]
@@ -224,9 +227,12 @@ def _accept(signal: Signal, picked: Pick, proven: bool, at: datetime, now: datet
         _to(signal, SignalState.ACCEPTED, at, ran, detail="Shown for a person to size and place.")
         return
     contract = OptionContract.objects.get(pk=picked.row.contract_id)
-    ran.decided.append(enter_signal(signal, contract, proven=proven, now=now, ran=ran))
+    answer = enter_signal(signal, contract, proven=proven, now=now, ran=ran)
+    if answer is not None:
+        ran.decided.append(answer)
 
 
+@transaction.atomic
 def enter_signal(
     signal: Signal,
     contract: OptionContract,
@@ -236,16 +242,20 @@ def enter_signal(
     pace: str = "normal",
     actor_name: str = "",
     ran: Ran | None = None,
-) -> Authorised:
+) -> Authorised | None:
     """The entry of a signal by itself, past every gate; what is refused drops it with its reason. In mode live-manual
-    it waits for a person as any other entry does. Raises PortfolioBusy, and leaves the signal as it was."""
+    it waits for a person as any other entry does. None: somebody was faster. Raises PortfolioBusy, and leaves the
+    signal as it was."""
+    locked = locked_signal(signal.pk)  # a person may be placing it this moment: one of the two has the entry
+    if locked.decision_id is not None or locked.state not in OPEN_STATES:
+        return None
     answer = _stored(signal) or authorise_entry(
         portfolio=signal.portfolio,
         request=EntryRequest(contract, signal.confidence, pace=pace, proven=proven),
         now=now,
         actor=None,
         actor_name=actor_name or f"signal of {signal.source.name}",
-        idempotency_key=f"{KEY}{signal.pk}",
+        idempotency_key=f"{SIGNALS}{signal.pk}",
     )
     decision, told = answer.decision, ran or Ran()
     signal.decision = decision
@@ -260,14 +270,16 @@ def enter_signal(
 
 def _stored(signal: Signal) -> Authorised | None:
     """The entry of a run that ended before it could say so."""
-    found = Decision.objects.filter(portfolio_id=signal.portfolio_id, idempotency_key=f"{KEY}{signal.pk}").first()
+    found = Decision.objects.filter(portfolio_id=signal.portfolio_id, idempotency_key=f"{SIGNALS}{signal.pk}").first()
     return Authorised(found, None, False) if found else None
 
 
 @transaction.atomic
 def _to(signal: Signal, state: Any, at: datetime, ran: Ran, *, code: str = "", detail: str = "") -> None:
-    """One state further, by conditional update: whoever was first has said it."""
-    changed = Signal.objects.filter(pk=signal.pk, state=signal.state).update(
+    """One state further, by conditional update: whoever was first has said it. An entry that a person made of it since
+    it was read stands: an accepted one would otherwise be expired over it, and could be entered again."""
+    unentered = Q(decision__isnull=True) | Q(decision=signal.decision)
+    changed = Signal.objects.filter(unentered, pk=signal.pk, state=signal.state).update(
         state=state,
         dropped_code=code if state == SignalState.DROPPED else "",
         dropped_sentence=detail if state == SignalState.DROPPED else "",

@@ -5,7 +5,7 @@ What cannot be true or is over already is refused by name. What is taken is new 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -14,14 +14,15 @@ from django.db import transaction
 from positions.market.clock import market_now
 from positions.market.symbols import parse
 from positions.models import Direction, Instrument, OptionContract
-from positions.services.order_changes import limit_lock_waits
 from riskengine.loading.revisions import terms_in_force
 from riskengine.models import Signal, SignalEvent, SignalSource, SignalState
+from riskengine.services.signals.locking import locked_source
 
 MOST = 500  # signals in one delivery
 CLOCK_AHEAD = timedelta(seconds=1)  # how far the sender's clock may be ahead of ours
 LONGEST = timedelta(days=7)
 MOST_COMPONENTS = 20
+LAST = datetime(9999, 1, 1, tzinfo=UTC)
 SIX_PLACES = Decimal("0.000001")
 CALLS = {str(Direction.LONG_CALL): "C", str(Direction.LONG_PUT): "P"}
 
@@ -76,10 +77,9 @@ def receive(source: SignalSource, drafts: Sequence[Draft], *, now: datetime) -> 
     """Take a delivery, whole, at wall time `now`. Raises SignalsRefused with every problem.
 
     A signal that the source has sent before is answered with the stored one; under the same number another content is
-    refused. Two deliveries of one source wait for each other.
+    refused. Two deliveries of one source wait for each other; PortfolioBusy after 2 s.
     """
-    limit_lock_waits()
-    locked = SignalSource.objects.select_for_update(no_key=True, of=("self",)).get(pk=source.pk)
+    locked = locked_source(source.pk)
     portfolio = locked.portfolio
     at = market_now(portfolio.clock, now)
     lifetime = timedelta(minutes=float(terms_in_force(portfolio.profile_id).limits.signal_lifetime_minutes))
@@ -138,7 +138,7 @@ def _signal(
     lifetime: timedelta,
 ) -> Signal:
     said_at = draft.as_of or at
-    finite = draft.confidence.is_finite()
+    sound = draft.confidence.is_finite() and 0 <= draft.confidence <= 1  # 1e400 cannot be rounded to 6 places
     return Signal(
         source=source,
         portfolio=source.portfolio,
@@ -146,14 +146,19 @@ def _signal(
         underlying=instruments.get(draft.symbol),
         contract=contracts.get(draft.contract) if draft.contract else None,
         direction=draft.direction,
-        confidence=draft.confidence.quantize(SIX_PLACES, ROUND_HALF_UP) if finite else draft.confidence,
+        confidence=draft.confidence.quantize(SIX_PLACES, ROUND_HALF_UP) if sound else draft.confidence,
         components=list(draft.components),
         note=draft.note,
         as_of=said_at,
-        expires_at=draft.expires_at or said_at + lifetime,
+        expires_at=draft.expires_at or _after(said_at, lifetime),
         received_at=now,
         state=SignalState.NEW,
     )
+
+
+def _after(at: datetime, lifetime: timedelta) -> datetime:
+    """The end of a lifetime; of the last days of the calendar, which are refused for what they are, the last."""
+    return at + lifetime if at < LAST else at
 
 
 def _problems(place: int, draft: Draft, signal: Signal, at: datetime) -> list[Problem]:
@@ -193,6 +198,7 @@ def _same(stored: Signal, sent: Signal, draft: Draft) -> bool:
         and stored.direction == sent.direction
         and stored.confidence == sent.confidence
         and stored.contract_id == sent.contract_id
+        and bool(draft.contract) == (stored.contract_id is not None)
         and (draft.as_of is None or stored.as_of == sent.as_of)
         and (draft.expires_at is None or stored.expires_at == sent.expires_at)
     )
