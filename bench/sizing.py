@@ -38,8 +38,9 @@ MARKET = {
     "vix_age_seconds": 12.0, "vix_max_age_seconds": 120.0, "heartbeat_age_seconds": 17.0, "risk_known": True,
     "volume": 18250.0, "open_interest": 6120.0, "index_sized": False, "multiplier_per_contract": 100.0, "stop": 1.78,
     "first_target_fraction": 0.05, "exposure": 12220.0, "exposure_limit": 48000.0, "greeks_known": True,
-    "correlation_known": True, "earnings_possible": False, "confirmed": True, "opening_intents": 1.0,
-    "cooldown_minutes_left": 0.0, "underlying_halted": False, "event_blackout": False, "reconciled": True,
+    "correlation_known": True, "earnings_possible": False, "ex_dividend_inside": False, "confirmed": True,
+    "opening_intents": 1.0, "cooldown_minutes_left": 0.0, "underlying_halted": False, "event_blackout": False,
+    "reconciled": True,
     "breakers_tripped": 0.0, "loss_needs_confirmation": False,
 }  # fmt: skip
 GATES = gates.entry_gates(sizing_0dte.SYSTEM, placing=True)

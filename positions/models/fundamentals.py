@@ -187,6 +187,12 @@ class Blackout(models.Model):
                 condition=Q(ends_at__gt=F("starts_at")),
                 violation_error_message="A blackout ends after it starts.",
             ),
+            models.UniqueConstraint(
+                name="blackout_once",
+                fields=["instrument", "starts_at", "reason"],
+                nulls_distinct=False,  # of all instruments there is one as well
+                violation_error_message="This blackout is already known.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -194,6 +194,11 @@ CODES: tuple[Code, ...] = (
         _G,
         "Earnings before the expiration cannot be ruled out: the next date is inside, or not on record.",
     ),
+    Code(
+        "EX_DIVIDEND_BEFORE_EXPIRY",
+        _G,
+        "The share trades without its dividend before the expiration, and the call falls with it.",
+    ),
     Code("EXPIRATION_OUT_OF_RANGE", _G, "Days to expiration: {saw}; the nearest this system opens is {limit}."),
     Code("ADJUSTED_CONTRACT", _G, "An adjusted contract is never opened, only closed."),
     Code("AM_SETTLED", _G, "An AM-settled contract stops trading the session before: it is refused."),

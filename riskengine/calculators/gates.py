@@ -18,6 +18,7 @@ from riskengine.calculators.gates_market import (
     correlation_known,
     greeks_known,
     no_earnings_inside,
+    no_ex_dividend_inside,
     not_too_late,
 )
 from riskengine.calculators.limits import Limits
@@ -31,7 +32,9 @@ _PRODUCT_0DTE: tuple[Rule, ...] = tuple(
     gate for limit in ACCOUNT_0DTE for gate in (_KNOWN_FIRST.get(limit.code), limit) if gate is not None
 )
 ENTRY_0DTE: tuple[Rule, ...] = (*_PRODUCT_0DTE, *STATE, *CLOCK, not_too_late, *CONTRACT, *FRESH, *LIQUID)
-ENTRY_7DTE: tuple[Rule, ...] = (*ACCOUNT_7DTE, *STATE, *CLOCK, *CONTRACT, no_earnings_inside, *FRESH, *LIQUID)
+ENTRY_7DTE: tuple[Rule, ...] = (
+    *ACCOUNT_7DTE, *STATE, *CLOCK, *CONTRACT, no_earnings_inside, no_ex_dividend_inside, *FRESH, *LIQUID,
+)  # fmt: skip
 
 
 def judge_account(

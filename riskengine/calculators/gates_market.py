@@ -65,6 +65,7 @@ class Market:
     greeks_known: BoolColumn
     correlation_known: BoolColumn
     earnings_possible: BoolColumn
+    ex_dividend_inside: BoolColumn
     confirmed: BoolColumn
     opening_intents: FloatColumn
     cooldown_minutes_left: FloatColumn
@@ -195,6 +196,13 @@ def expiration_in_range(case: Case) -> Verdict:
 def no_earnings_inside(case: Case) -> Verdict:
     possible = case.market.earnings_possible
     return possible, 0.0, negated(possible) | negated(case.limits.refuse_earnings_before_expiry)
+
+
+@gate("EX_DIVIDEND_BEFORE_EXPIRY", "No ex-dividend date before expiration", YES_NO, "SPEC section 9 (NEW)")
+def no_ex_dividend_inside(case: Case) -> Verdict:
+    """Of a call: on that date its share opens lower by the dividend, which no stop can be ahead of."""
+    inside = case.market.ex_dividend_inside
+    return inside, 0.0, negated(inside) | negated(case.limits.refuse_ex_dividend_before_expiry)
 
 
 # --- freshness ---

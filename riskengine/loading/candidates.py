@@ -193,6 +193,7 @@ class Candidates:
     fundamentals: Fundamentals
     score: Score
     earnings_possible: BoolColumn
+    ex_dividend_inside: BoolColumn
     cooldown_minutes_left: FloatColumn
     underlying_halted: BoolColumn
     event_blackout: BoolColumn
@@ -219,6 +220,13 @@ def candidates_of(situation: Situation, rows: Sequence[QuotedContract]) -> Candi
         # A company may report from today to the expiration: it does, or its next date is not on record.
         earnings_possible=np.array(
             [(each.next_report_on or date.min) <= row.expires_on for each, row in zip(listed, rows, strict=True)], bool
+        ),
+        ex_dividend_inside=np.array(
+            [
+                row.right == "C" and each.next_ex_on is not None and each.next_ex_on <= row.expires_on
+                for each, row in zip(listed, rows, strict=True)
+            ],
+            bool,
         ),
         cooldown_minutes_left=_cooldown(situation, rows),
         underlying_halted=np.array([each.halted for each in listed], bool),

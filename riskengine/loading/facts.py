@@ -56,9 +56,11 @@ class Closed(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What stands in the calendars for an underlying: when it next reports, whether it is halted or blacked out."""
+    """What stands in the calendars for an underlying: when it next reports, when its share next trades without a
+    dividend, whether it is halted or blacked out. None is not on record."""
 
     next_report_on: date | None
+    next_ex_on: date | None
     halted: bool
     blacked_out: bool
 
@@ -211,13 +213,16 @@ def _matrix(returns: FloatColumn, way: Way) -> correlation.Matrix:
 
 
 def _listed(underlyings: Sequence[int], day: date, at: datetime) -> dict[int, Listed]:
-    """Earnings (A-24) from a date on, halts and blackouts (FOMC, CPI; of one underlying or of all) at a time."""
+    """Earnings (A-24) from a date on, ex-dividend dates after it, halts and blackouts (FOMC, CPI; of one underlying or
+    of all) at a time."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT i.id,
                    (SELECT min(e.reports_on) FROM positions_earningsdate e
                     WHERE e.instrument_id = i.id AND e.reports_on >= %(day)s),
+                   (SELECT min(x.ex_on) FROM positions_exdividenddate x
+                    WHERE x.instrument_id = i.id AND x.ex_on > %(day)s),
                    EXISTS (SELECT FROM positions_tradinghalt h WHERE h.instrument_id = i.id
                            AND h.halted_at <= %(at)s AND (h.resumed_at IS NULL OR h.resumed_at > %(at)s)),
                    EXISTS (SELECT FROM positions_blackout b WHERE (b.instrument_id = i.id OR b.instrument_id IS NULL)

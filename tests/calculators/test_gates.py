@@ -62,6 +62,7 @@ MARKET = {
     "greeks_known": True,
     "correlation_known": True,
     "earnings_possible": False,
+    "ex_dividend_inside": False,
     "confirmed": False,
     "opening_intents": 0.0,
     "cooldown_minutes_left": 0.0,
@@ -160,6 +161,7 @@ EDGES_0DTE = EDGES_BOTH | {
 EDGES_7DTE = EDGES_BOTH | {
     "EXPIRATION_OUT_OF_RANGE": ({"expiration_days": 9.0}, {"expiration_days": 10.0}),
     "EARNINGS_BEFORE_EXPIRY": ({"earnings_possible": False}, {"earnings_possible": True}),
+    "EX_DIVIDEND_BEFORE_EXPIRY": ({"ex_dividend_inside": False}, {"ex_dividend_inside": True}),
     "STOP_TOO_CLOSE": ({"stop": 2.26}, {"stop": 2.2601}),
 }
 CASES = [("smart-0dte", code, *edge) for code, edge in EDGES_0DTE.items()] + [
@@ -173,7 +175,7 @@ TESTED_BELOW = {"EMERGENCY_HALT", "MAX_DAILY_LOSS", "NO_BID", "CROSSED_QUOTE"}
 def test_a_gate_passes_at_its_limit_and_alone_refuses_beyond_it(
     system: str, code: str, at: dict[str, Any], beyond: dict[str, Any]
 ) -> None:
-    limits = limits_7dte() if system == "mag7-7dte" else limits_0dte()
+    limits = limits_7dte(refuse_ex_dividend_before_expiry=True) if system == "mag7-7dte" else limits_0dte()
     assert refused_by(system, at, limits) == []
     assert refused_by(system, beyond, limits) == [code]
 
@@ -272,6 +274,10 @@ def test_two_ticks_above_the_stop_are_needed_where_they_are_more_than_the_share_
 def test_earnings_pass_where_the_profile_does_not_refuse_them() -> None:
     limits = limits_7dte(refuse_earnings_before_expiry=False)
     assert refused_by("mag7-7dte", {"earnings_possible": True}, limits) == []
+
+
+def test_ex_dividend_dates_are_let_pass_where_they_are_not_refused() -> None:
+    assert refused_by("mag7-7dte", {"ex_dividend_inside": True}, limits_7dte()) == []
 
 
 @pytest.mark.parametrize(("days", "passes"), [(4.0, False), (5.0, True), (9.0, True), (10.0, False), (NAN, False)])

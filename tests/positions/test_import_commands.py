@@ -20,6 +20,9 @@ FILES = {
     "import_closes": ("date,symbol,close,adj_close", "2021-01-04,AAPL,129.41,127.5", "daily closes"),
     "import_vix": ("DATE,OPEN,HIGH,LOW,CLOSE", "2021-01-04,23.04,29.19,22.56,26.97", "VIX sessions"),
     "import_fundamentals": ("symbol,as_of,pe_ratio", "AAPL,2015-11-16,12", "fundamentals"),
+    "import_earnings": ("symbol,reports_on,timing", "AAPL,2021-01-27,amc", "earnings dates"),
+    "import_ex_dividends": ("symbol,ex_on,amount_per_share", "AAPL,2021-02-05,0.205", "ex-dividend dates"),
+    "import_events": ("starts_at,ends_at,reason", "2021-01-27 13:30,2021-01-27 15:00,FOMC", "events"),
     "import_sessions": (
         "session,open_utc,close_utc,early",
         "2021-01-04,2021-01-04 14:30:00+00:00,2021-01-04 21:00:00+00:00,False",

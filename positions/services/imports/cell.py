@@ -124,6 +124,23 @@ def bar_end(text: str, name: str, bar_minutes: int) -> tuple[str, date]:
     return known_at.isoformat(), on
 
 
+def new_york_minute(text: str, name: str) -> str:
+    """A New York time to the minute or second, as its UTC instant."""
+    return bar_end(text, name, 0)[0]
+
+
+def sentence(text: str, name: str, most: int) -> str:
+    """Words of up to `most` characters, which COPY takes as they are."""
+    words = text.strip()
+    if not words:
+        raise BadRow(f"{name} is missing")
+    if len(words) > most:
+        raise BadRow(f"{name} has {len(words)} characters; {most} are kept")
+    if "\\" in words or not words.isprintable():
+        raise BadRow(f"{name} has a character that is no text: {words[:40]!r}")
+    return words
+
+
 @lru_cache(maxsize=1 << 14)
 def instant(text: str, name: str) -> str:
     """An ISO 8601 time with its UTC offset."""

@@ -279,6 +279,7 @@ def _market(
         greeks_known=~np.isnan(candidates.priced.greeks.delta * situation.spy * situation.book.delta),
         correlation_known=candidates.correlation_known,
         earnings_possible=candidates.earnings_possible,
+        ex_dividend_inside=candidates.ex_dividend_inside,
         contracts=sizing.contracts.astype(np.float64),
         dollars=sizing.dollars,
         minimum=sizing.minimum,
