@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskengine.views import acts, alerts, desk, guards, holding, night, profiles, records, risk, ticket
+from riskengine.views import acts, alerts, desk, guards, holding, night, profiles, records, risk, signals, ticket
 
 urlpatterns = [
     path("", desk.home, name="home"),
@@ -27,6 +27,11 @@ urlpatterns = [
     path("portfolios/<slug:slug>/positions/<int:position_id>/note/", holding.note, name="note"),
     path("portfolios/<slug:slug>/positions/<int:position_id>/tags/", holding.tags, name="tags"),
     path("portfolios/<slug:slug>/go-on/", guards.go_on, name="go-on"),
+    path("signals/", signals.index, name="signals"),
+    path("signals/<int:signal_id>/", signals.page, name="signal"),
+    path("portfolios/<slug:slug>/confidence/", signals.confidence, name="confidence"),
+    path("portfolios/<slug:slug>/confidence/review/", signals.review, name="review-tier"),
+    path("portfolios/<slug:slug>/correlation/", signals.correlation, name="correlation"),
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
     path("portfolios/<slug:slug>/night/", night.page, name="night"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),

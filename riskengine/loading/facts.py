@@ -32,6 +32,7 @@ from riskengine.loading.scaling import Trade
 
 SPY_PRICES = ("SPY", "SPX")
 RECENT_CLOSES = 100  # more than any pause looks back at
+SHRUNK_TOGETHER = 50  # underlyings in one Ledoit-Wolf estimate
 RECORD = 2_000  # closed trades that a confidence is calibrated on: the last so many
 
 
@@ -189,6 +190,8 @@ def correlations_before(instruments: Sequence[int], day: date, calendar: Calenda
     """As of the session before; an instrument whose last close is older than its way allows is not measurable."""
     window, max_age = int(way.window), int(way.max_age)
     days = [calendar.back(day, count).day for count in range(window + 1, 0, -1)]
+    if way.method == LEDOIT_WOLF:  # shrunk by all that are looked at: the same ones for whoever asks
+        instruments = sorted({*instruments, *_with_closes(days[-1])})
     found = closes_before(instruments, before=day, sessions=window + 1, calendar=calendar)
     prices = market.close_matrix(found, instruments, days)
     recent = ~np.isnan(prices[:, len(days) - 1 - max_age :]).all(axis=1)
@@ -201,6 +204,16 @@ def correlations_before(instruments: Sequence[int], day: date, calendar: Calenda
         sample=measured.common_returns,
         as_of=days[-1],
     )
+
+
+def _with_closes(day: date) -> list[int]:
+    """The instruments that closed on a day, the first so many by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT instrument_id FROM positions_dailyclose WHERE session_on = %s ORDER BY 1 LIMIT %s",
+            [day, SHRUNK_TOGETHER],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _matrix(returns: FloatColumn, way: Way) -> correlation.Matrix:

@@ -29,6 +29,7 @@ def signal_row(signal: Signal, *, now: datetime) -> dict[str, Any]:
         "is_call": signal.direction == "LONG_CALL",
         "confidence": float(signal.confidence),
         "scales_with": scales,
+        "bets_the_minimum": scales is not None and scales <= 0.0,
         "as_of": ny(signal.as_of),
         "expires_at": ny(signal.expires_at),
         "seconds_left": left if signal.state in OPEN_STATES else None,
