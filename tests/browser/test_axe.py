@@ -1,5 +1,6 @@
 """Every page of ours by the rules of axe-core (WCAG 2.2 A and AA, best practices), light and dark, wide and narrow."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser
 
 from positions.models import Decision, Portfolio, Position
 from positions.services.journal import set_tags, write_note
-from riskengine.models import Alert, Breaker
+from riskengine.models import Alert, Breaker, PriorTrade, Signal, SignalEvent, SignalSource
 from tests.browser import market
 from tests.browser.conftest import ANY_NUMBER, Visit, sign_in
 from tests.browser.test_desk import CALL, in_database, make
@@ -48,6 +49,7 @@ def happen() -> dict[str, str]:
     write_note(position=position, text="Bought the dip.", actor=portfolio.owner, now=market.STOPPED_AT)
     set_tags(position=position, tags=["gap", "fomc-day"], actor=portfolio.owner, now=market.STOPPED_AT)
     decision = Decision.objects.filter(portfolio=portfolio).earliest("id")
+    signal = hear(portfolio, position)
     root = f"/portfolios/{PLACE}"
     symbol = CALL.replace(" ", "")
     return {
@@ -56,6 +58,10 @@ def happen() -> dict[str, str]:
         "ticket, refused": f"{root}/size/?contract={symbol}&confidence=0.10",
         "risk": f"{root}/risk/",
         "night": f"{root}/night/",
+        "signals": "/signals/",
+        "signal": f"/signals/{signal.pk}/",
+        "confidence": f"{root}/confidence/",
+        "correlation": f"{root}/correlation/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",
@@ -73,9 +79,49 @@ def happen() -> dict[str, str]:
     }
 
 
+def hear(portfolio: Portfolio, position: Position) -> Signal:
+    """A signal with its components and its selection, and a record with a tier under its break-even."""
+    source = SignalSource.objects.create(
+        portfolio=portfolio, slug="axe", name="A model", kind="api", created_at=market.STOPPED_AT
+    )
+    signal = Signal.objects.create(
+        portfolio=portfolio,
+        source=source,
+        external_id="1",
+        underlying=position.contract.underlying,
+        contract=position.contract,
+        direction="LONG_CALL",
+        confidence="0.82",
+        components=[{"name": "trend", "label": "Trend", "value": -0.4, "weight": 0.3, "unit": "-1 to 1"}],
+        as_of=market.STOPPED_AT,
+        expires_at=market.STOPPED_AT + timedelta(days=365),
+        received_at=market.STOPPED_AT,
+        state="accepted",
+        selection={
+            "contract": position.contract.occ_symbol, "picked": "named by the signal", "confidence": 0.82,
+            "calibrated": 0.6, "scales_with": 0.6, "trades": 40, "trades_needed": 30, "proven": True,
+            "average_rho": None, "factor": 1.0, "score": 0.82, "correlation_as_of": None,
+        },
+    )  # fmt: skip
+    SignalEvent.objects.create(signal=signal, state="accepted", happened_at=market.STOPPED_AT, actor_name="signals")
+    PriorTrade.objects.bulk_create(
+        PriorTrade(
+            portfolio=portfolio,
+            external_id=f"{number}",
+            confidence="0.82" if number % 4 else "0.72",
+            gain_fraction="0.1" if number < 12 else "-0.25",
+            closed_at=market.STOPPED_AT - timedelta(days=3),
+            source="test",
+        )
+        for number in range(40)
+    )
+    return signal
+
+
 PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
+    "signals", "signal", "confidence", "correlation",
 ]  # fmt: skip
 
 
