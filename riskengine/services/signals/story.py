@@ -1,5 +1,6 @@
 """Signals as a page or a program reads them: plain data, times New York with offset, None for what is not known."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from riskengine.services.decide.entries import CONFIRMS
 from riskengine.services.decide.inputs import ny
 from riskengine.services.watch.words import contract_label
 
+MOST_WAITING = 12  # on a desk
 OPEN_STATES = (SignalState.NEW, SignalState.ACCEPTED)
 
 
@@ -39,6 +41,26 @@ def signal_row(signal: Signal, *, now: datetime) -> dict[str, Any]:
         "sentence": signal.dropped_sentence,
         "decision_id": signal.decision_id,
     }
+
+
+def signals_waiting(at: Mapping[int, datetime]) -> list[dict[str, Any]]:
+    """The accepted signals that wait for a person in these portfolios, `at` their market times; those over first."""
+    rows = Signal.objects.filter(portfolio__in=list(at), state=SignalState.ACCEPTED, decision=None)
+    rows = rows.select_related("portfolio", "underlying", "source").order_by("expires_at", "id")[:MOST_WAITING]
+    return [
+        {
+            "id": each.pk,
+            "portfolio": each.portfolio.name,
+            "symbol": each.underlying.symbol,
+            "direction": each.get_direction_display().lower(),
+            "is_call": each.direction == "LONG_CALL",
+            "confidence": float(each.confidence),
+            "source": each.source.name,
+            "seconds_left": (each.expires_at - at[each.portfolio_id]).total_seconds(),
+        }
+        for each in rows
+        if each.expires_at > at[each.portfolio_id]
+    ]
 
 
 def signal_story(signal: Signal, *, now: datetime) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from riskengine.services.decide.entries import CONFIRMS
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.decide.judge import CONFIRMS as CONFIRMING
 from riskengine.services.decide.judge import STALE
+from riskengine.services.signals.story import signals_waiting
 from riskengine.services.watch import bets, story
 from riskengine.services.watch.coming import coming
 from riskengine.services.watch.words import contract_label, short_label
@@ -50,6 +51,7 @@ def desk(*, portfolios: Sequence[Portfolio], now: datetime) -> dict[str, Any]:
         "portfolios": cards,
         "several": len(cards) > 1,
         "waiting": [_waiting(each) for each in waiting],
+        "signals": signals_waiting({book.portfolio.pk: book.at for book in books}) if books else [],
         "bets": open_bets,
         "orders": orders,
         "events": told,

@@ -171,3 +171,16 @@ def test_the_generator_is_offered_at_the_minimum_on_the_ticket(bet: Bet, owner: 
         base = f"/portfolios/{bet.portfolio.slug}/size/answer/?contract=SPXW210104C03700000&confidence=0.95"
         assert "Place 5 contracts" in read(owner, base)
         assert "Place 3 contracts" in read(owner, f"{base}&signal={signal.pk}")
+
+
+def test_the_desk_shows_the_signals_that_wait_for_a_person_and_no_others(
+    bet: Bet, owner: Client, shown: SignalSource
+) -> None:
+    signal = send(bet, of=shown)
+    run_signals(now=bet.wall())
+    with time_machine.travel(bet.wall(), tick=False):
+        page = read(owner, "/desk/")
+        assert "Signals for you" in page
+        assert f'href="/signals/{signal.pk}/"' in page
+    with time_machine.travel(bet.wall(signal.expires_at), tick=False):
+        assert "Signals for you" not in read(owner, "/desk/")
