@@ -39,7 +39,8 @@ from positions.models import (
     TickClass,
 )
 from positions.services.portfolio import create_portfolio
-from riskengine.models import Replay, ReplayState
+from riskengine.api.examples import nights
+from riskengine.models import NightMoment, NightReport, Replay, ReplayState
 
 SESSION = date(2021, 1, 4)
 NOW = datetime(2021, 1, 4, 15, 42, 7, tzinfo=UTC)  # 10:42:07 in New York
@@ -229,3 +230,14 @@ def finished_replay(user: User, at: datetime, day: date) -> Replay:
         finished_at=at,
         report="{}",
     )
+
+
+def night_report(of: Portfolio, day: date, moment: str = NightMoment.BEFORE_CLOSE, **changes: Any) -> NightReport:
+    given = {
+        "made_at": datetime(day.year, day.month, day.day, 20, 30, tzinfo=UTC),
+        "equity": Decimal("100000.00"),
+        "worst_loss": Decimal("11095.77"),
+        "positions": 1,
+        "contents": nights.REPORT["contents"],
+    }
+    return NightReport.objects.create(portfolio=of, session_on=day, moment=moment, **given | changes)

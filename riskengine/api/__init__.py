@@ -1,7 +1,7 @@
 """Deciding over the API: sizing, entries, and the records of what was decided, ordered and held;
 the guards, their alerts, and replays."""
 
-from riskengine.api import alerts, entries, guards, holding, journal, records, replays, sizing
+from riskengine.api import alerts, entries, guards, holding, journal, nights, records, replays, sizing
 
 urlpatterns = [
     *sizing.urlpatterns,
@@ -10,6 +10,7 @@ urlpatterns = [
     *journal.urlpatterns,
     *records.urlpatterns,
     *guards.urlpatterns,
+    *nights.urlpatterns,
     *alerts.urlpatterns,
     *replays.urlpatterns,
 ]

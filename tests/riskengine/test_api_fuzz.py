@@ -59,6 +59,7 @@ def real() -> dict[str, Any]:
         "breaker_id": breaker.pk if breaker else 1,
         "alert_id": alert.pk if alert else 1,
         "replay_id": replay.pk,
+        "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,
     }
 
 

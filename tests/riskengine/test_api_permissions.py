@@ -50,6 +50,9 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/entries/{{decision_id}}/confirm/": (Scope.TRADE, OWN),
     f"post {P}/kill/": (Scope.RISK, OWN),
     f"get {P}/fills/": (Scope.READ, OWN),
+    f"get {P}/nights/": (Scope.READ, OWN),
+    f"get {P}/nights/latest/": (Scope.READ, OWN),
+    f"get {P}/nights/{{night_id}}/": (Scope.READ, OWN),
     f"get {P}/orders/": (Scope.READ, OWN),
     f"post {P}/orders/{{order_id}}/cancel/": (Scope.TRADE, OWN),
     f"get {P}/positions/": (Scope.READ, OWN),
@@ -135,6 +138,7 @@ def world() -> World:
             "breaker_id": breaker.pk,
             "alert_id": alert.pk,
             "replay_id": replay.pk,
+            "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,
         },
     )
 

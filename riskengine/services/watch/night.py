@@ -103,7 +103,7 @@ def night_shown(*, portfolio: Portfolio, now: datetime, live: bool = False, repo
 
     OutsideCalendar where its market time has no sessions.
     """
-    earlier = list(reports(portfolio)[:SHOWN])
+    earlier = list(reports(portfolio).defer("contents")[:SHOWN])
     if report is None and not live and earlier and _is_of_this_night(earlier[0], portfolio, now):
         report = earlier[0]
     contents = night_now(portfolio=portfolio, now=now) if report is None else report.contents

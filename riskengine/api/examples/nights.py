@@ -1,0 +1,98 @@
+"""A report of the night: thirty AAPL calls held over the night to 2021-01-05, proposed to be three fewer."""
+
+from typing import Any
+
+_PNL = [
+    [-14160.92, -11095.77, -8740.81, -3675.43, 3273.69, 8855.81, 25287.5],
+    [-12972.27, -8813.05, -6122.94, -827.33, 5982.18, 11300.72, 26811.76],
+    [-11413.29, -6377.82, -3445.27, 2019.57, 8748.84, 13892.91, 28715.76],
+]
+_WAVES = [[1, 1, 0, 0, 0, 0, 2], [1, 0, 0, 0, 0, 1, 2], [1, 0, 0, 0, 0, 1, 2]]
+POSITION: dict[str, Any] = {
+    "position": 41,
+    "label": "AAPL 130C",
+    "underlying": "AAPL",
+    "right": "C",
+    "strike": 130.0,
+    "expires_on": "2021-01-11",
+    "days": 7,
+    "contracts": 30,
+    "multiplier": 100,
+    "mark": 5.025,
+    "mark_age_seconds": 4.0,
+    "spot": 130.0,
+    "volatility": 0.6988834132,
+    "marked": 15075.0,
+    "model_value": 15075.0,
+    "pnl": _PNL,
+    "waves": _WAVES,
+    "worst_down": -11095.77,
+    "worst_up": 8855.81,
+    "theta_night": 827.33,
+    "physical": True,
+    "shares": 3000,
+    "notional": 390000.0,
+    "earnings": {
+        "on": "2021-01-27",
+        "timing": "after_close",
+        "before_expiry": False,
+        "tonight": False,
+        "illustrative": False,
+    },
+    "ex_dividend": {
+        "on": "2021-01-05",
+        "dividend": 0.205,
+        "before_expiry": True,
+        "concerns_exercise": True,
+        "time_value": 5.025,
+        "exercise_pays": False,
+    },
+    "unknown": [],
+}
+SUMMARY: dict[str, Any] = {
+    "id": 7,
+    "session_on": "2021-01-04",
+    "moment": "close",
+    "made_at": "2021-01-04T20:30:00Z",
+    "equity": "100000.00",
+    "worst_loss": "11095.77",
+    "positions": 1,
+}
+REPORT: dict[str, Any] = SUMMARY | {
+    "contents": {
+        "version": 1,
+        "moment": "close",
+        "at": "2021-01-04T15:30:00-05:00",
+        "priced_at": "2021-01-04T15:30:00-05:00",
+        "report_at": "2021-01-04T15:30:00-05:00",
+        "closes_on": "2021-01-04",
+        "closes_at": "2021-01-04T16:00:00-05:00",
+        "opens_at": "2021-01-05T09:30:00-05:00",
+        "closed_seconds": 63000.0,
+        "seconds_of_night": 64800.0,
+        "spot_moves": [-0.1, -0.05, -0.03, 0.0, 0.03, 0.05, 0.1],
+        "volatility_moves": [-0.2, 0.0, 0.2],
+        "equity": 100000.0,
+        "positions": [POSITION],
+        "unknown": [],
+        "openings": 0,
+        "book": {
+            "pnl": _PNL,
+            "waves": _WAVES,
+            "worst_down": -11095.77,
+            "worst_up": 8855.81,
+            "worst_loss": 11095.77,
+            "worst_share": 0.1109576631,
+            "limit_share": 0.1,
+            "limit": 10000.0,
+            "over": True,
+            "theta_night": 827.33,
+            "notional": 390000.0,
+            "notional_multiple": 3.9,
+            "gap": -15075.0,
+            "gap_share": 0.15075,
+            "gap_multiple": 0.75375,
+        },
+        "reduction": [{"position": 41, "label": "AAPL 130C", "sell": 3, "of": 30, "loss_left": 9986.19}],
+    }
+}
