@@ -18,7 +18,6 @@ trades changes not one bit.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from riskengine.calculators.columns import (
     CONFIDENCE_PLACES,
@@ -94,6 +93,9 @@ def calibrate(confidence: FloatColumn, won: BoolColumn, *, prior_trades: float, 
     n = len(confidence)
     if n == 0:
         return Calibration(trades=0, base=np.nan, weight=0.0, at=np.empty(0), fit=np.empty(0), certain=False)
+    # Here and not above: it takes 26 MB, which a process that never sizes a bet (each worker is one) need not have.
+    from scipy.optimize import isotonic_regression
+
     at, group = np.unique(half_up_places(confidence, CONFIDENCE_PLACES), return_inverse=True)
     trades = np.bincount(group, minlength=len(at))
     wins = np.bincount(group[won], minlength=len(at))
