@@ -15,6 +15,7 @@ from positions.market.calendar import OutsideCalendar, Session, new_york_date, n
 from riskengine.calculators import take_profit, wording
 from riskengine.calculators.columns import Steps
 from riskengine.loading.desk import Book, Held, closes_on_expiration, columns
+from riskengine.loading.nights import Hours
 from riskengine.services.decide.inputs import ny
 from riskengine.services.watch.bets import factors
 from riskengine.services.watch.words import short_label
@@ -24,13 +25,14 @@ DAYS_AHEAD = 3  # a factor that changes later than that is not "soon"
 SHOWN = 4  # of the soonest, besides the closes of the session
 CLOSES = "session closes"
 FORCED_CLOSE = "forced close of what expires today"
+OVERNIGHT_REPORT = "overnight report"
 Coming = tuple[datetime, str]
 
 
 def coming(book: Book) -> list[dict[str, Any]]:
     """Each with `at` (New York), `seconds` of market time until then, and `text`; the soonest first.
 
-    The next few, and the closes of the session however many others come before them.
+    The next few, and the closes of the session and its overnight report however many others come before them.
     """
     found = [*_sessions(book)]
     for held in columns(book):
@@ -45,7 +47,7 @@ def coming(book: Book) -> list[dict[str, Any]]:
             "portfolio": book.portfolio.name,
         }
         for number, (at, text) in enumerate(due)
-        if number < SHOWN or text in (CLOSES, FORCED_CLOSE)
+        if number < SHOWN or text in (CLOSES, FORCED_CLOSE, OVERNIGHT_REPORT)
     ]
 
 
@@ -70,6 +72,8 @@ def _session(book: Book, session: Session) -> Iterator[Coming]:
     zero_dte = book.portfolio.system == SMART_0DTE
     if zero_dte or any(position.contract.expiration_on == session.day for position in book.positions):
         yield forced, FORCED_CLOSE
+    if any(position.contract.expiration_on > session.day for position in book.positions):
+        yield Hours(session, None).report_at(float(limits.overnight_report_minutes)), OVERNIGHT_REPORT
     if zero_dte:
         yield forced - timedelta(minutes=float(limits.last_entry_minutes)), "last entry"
         hours = ((take_profit.MIDDAY_HOUR, limits.take_profit_midday), (take_profit.LATE_HOUR, limits.take_profit_late))

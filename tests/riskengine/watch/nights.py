@@ -4,7 +4,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from positions.market.calendar import new_york_date
 from positions.models import EquitySnapshot, OptionContract
 from riskengine.models import Alert, NightReport
 from riskengine.services.watch.night import Nights, run_nights
@@ -59,7 +58,3 @@ def made() -> list[tuple[str, str]]:
 def told(*, standing: bool = True) -> list[str]:
     rows = Alert.objects.filter(resolved_at__isnull=True) if standing else Alert.objects.all()
     return sorted(rows.values_list("code", flat=True))
-
-
-def day_of(at: datetime) -> date:
-    return new_york_date(at)
