@@ -78,6 +78,15 @@ def test_from_its_time_on_it_is_the_report_and_this_moment_is_a_link(monkeypatch
     assert "its last quote is too old" in now
 
 
+def test_a_report_says_that_something_was_traded_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = evening(30)
+    Wall(desk, monkeypatch).to(desk.at("15:40"))
+    nights(desk, "15:30:00")
+    assert "Something was bought or sold since" not in page(desk)
+    hold_seven(desk, 1, contract=market.stock("AAPL", "135"))
+    assert "Something was bought or sold since" in page(desk)
+
+
 def test_next_day_a_new_night_and_the_old_report_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = evening(30)
     wall = Wall(desk, monkeypatch)

@@ -4,7 +4,8 @@
     before the open     in the hour before the next open
 
 Each report is a row that there is once (portfolio, session, moment), and its alerts are written with it: run as often
-as you like, from as many workers, late or after a crash, every night is told once. Nothing is sold by it.
+as you like, from as many workers, late or after a crash, every night is told once. Where something was traded since or was
+not known, the alerts are judged again until the close; the report stays. Nothing is sold by it.
 """
 
 import logging
@@ -65,10 +66,11 @@ def run_nights(*, now: datetime, portfolio_ids: Collection[int] | None = None) -
     run.ended = resolve(sorted(over), now=now)
     due = _due(portfolios, held, nights, at)
     made = _made_already([each.portfolio.pk for each in due])
-    for each in due:
-        if (each.portfolio.pk, each.session_on, each.moment) not in made:
-            mine = [alert for alert in open_alerts if alert.portfolio_id == each.portfolio.pk and alert.key not in over]
-            _make(each, mine, now, run)
+    new = [each for each in due if (each.portfolio.pk, each.session_on, each.moment) not in made]
+    again = _to_be_judged_again([each for each in due if each not in new])
+    for each in (*new, *again):
+        mine = [alert for alert in open_alerts if alert.portfolio_id == each.portfolio.pk and alert.key not in over]
+        _judge(each, mine, now, run, keep=each in new)
     return run
 
 
@@ -86,11 +88,13 @@ def night_now(*, portfolio: Portfolio, now: datetime) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A report, or a look at this moment where `report` is None. `earlier` are the last reports, the newest first."""
+    """A report, or a look at this moment where `report` is None. `earlier` are the last reports, the newest first.
+    `traded`: something was bought or sold since this night's report."""
 
     contents: dict[str, Any]
     report: NightReport | None
     earlier: Sequence[NightReport]
+    traded: bool = False
 
 
 def reports(portfolio: Portfolio) -> QuerySet[NightReport]:
@@ -106,6 +110,7 @@ def night_shown(*, portfolio: Portfolio, now: datetime, live: bool = False, repo
     earlier = list(reports(portfolio).defer("contents")[:SHOWN])
     if report is None and not live and earlier and _is_of_this_night(earlier[0], portfolio, now):
         report = earlier[0]
+        return Shown(report.contents, report, earlier, traded=_holds_other(report, portfolio))
     contents = night_now(portfolio=portfolio, now=now) if report is None else report.contents
     return Shown(contents, report, earlier)
 
@@ -116,6 +121,14 @@ def has_night(portfolio: Portfolio, now: datetime) -> bool:
         return True
     today = new_york_date(market_now(portfolio.clock, now))
     return portfolio.positions.held().filter(contract__expiration_on__gt=today).exists()
+
+
+def _holds_other(report: NightReport, portfolio: Portfolio) -> bool:
+    held = portfolio.positions.held().filter(
+        contract__expiration_on__gt=date.fromisoformat(report.contents["closes_on"])
+    )
+    told = {each["position"]: each["contracts"] for each in report.contents["positions"]}
+    return dict(held.values_list("pk", "quantity_open")) != told
 
 
 def _is_of_this_night(report: NightReport, portfolio: Portfolio, now: datetime) -> bool:
@@ -198,6 +211,33 @@ def _made_already(ids: Collection[int]) -> set[tuple[int, date, str]]:
         return set(cursor.fetchall())
 
 
+def _to_be_judged_again(due: Sequence[_Due]) -> list[_Due]:
+    """Those whose report before the close says other positions than are held now, or did not know its loss or limit: a
+    quote that was too old at 15:30 must not keep a loss unsaid until nothing can be sold."""
+    closing = [each.portfolio.pk for each in due if each.moment == NightMoment.BEFORE_CLOSE]
+    if not closing:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT n.portfolio_id FROM unnest(%s::bigint[]) AS w(id)
+            CROSS JOIN LATERAL (
+                SELECT * FROM riskengine_nightreport n WHERE n.portfolio_id = w.id ORDER BY n.id DESC LIMIT 1
+            ) n
+            WHERE n.worst_loss IS NULL OR n.equity IS NULL
+               OR (SELECT jsonb_object_agg(e->>'position', e->'contracts')
+                   FROM jsonb_array_elements(n.contents->'positions') e)
+                  IS DISTINCT FROM
+                  (SELECT jsonb_object_agg(p.id::text, p.quantity_open)
+                   FROM positions_position p JOIN positions_optioncontract c ON c.id = p.contract_id
+                   WHERE p.portfolio_id = n.portfolio_id AND p.quantity_open > 0 AND c.expiration_on > n.session_on)
+            """,
+            [closing],
+        )
+        found = {pk for (pk,) in cursor.fetchall()}
+    return [each for each in due if each.portfolio.pk in found]
+
+
 def _over(alerts: Sequence[Standing], held: Mapping[int, date], nights: Mapping[int, Hours]) -> Iterator[Standing]:
     """Those whose night ended with the open, or of which nothing is held any more. Where the night cannot be told an
     alert stands."""
@@ -223,7 +263,8 @@ def _calendar(at: datetime) -> Calendar:
         raise OutsideCalendar(str(empty)) from empty
 
 
-def _make(due: _Due, open_alerts: Sequence[Standing], now: datetime, run: Nights) -> None:
+def _judge(due: _Due, open_alerts: Sequence[Standing], now: datetime, run: Nights, *, keep: bool) -> None:
+    """Tell what this night is, and end what it no longer is; `keep` it as a report, which there is once."""
     portfolio = due.portfolio
     try:
         book = load_night(portfolio, calendar=_calendar(due.at), limits=due.limits, hours=due.hours, at=due.at)
@@ -231,17 +272,17 @@ def _make(due: _Due, open_alerts: Sequence[Standing], now: datetime, run: Nights
         told = alerts_of(contents, portfolio, at=due.at, emergency=float(due.limits.emergency_halt_loss))
         with transaction.atomic():
             limit_lock_waits()
-            made = _insert(due, contents)
-            if made is None:
+            made = _insert(due, contents) if keep else None
+            if keep and made is None:
                 return  # another worker was quicker, and has told it
             new = raise_alerts(told, now=now)
             ended = resolve(_no_more(contents, told, open_alerts), now=now)
     except Exception as error:  # whatever it was: the other portfolios have a night too
-        logger.exception("The overnight report of %s could not be made.", portfolio.name)
+        logger.exception("The night of %s could not be judged.", portfolio.name)
         run.errors[portfolio.pk] = f"{error!s:.300}"
         run.alerts += raise_alerts([not_made(portfolio, due.hours, due.at, run.errors[portfolio.pk])], now=now)
     else:
-        run.made.append(made)
+        run.made += [made] if made is not None else []
         run.alerts += new
         run.ended += ended
 

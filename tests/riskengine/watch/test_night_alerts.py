@@ -121,6 +121,47 @@ def test_what_was_sold_is_told_no_longer() -> None:
     assert told() == []
 
 
+@pytest.mark.django_db
+def test_who_sells_enough_after_the_report_is_told_no_longer_and_the_report_stays() -> None:
+    desk = evening(30)
+    nights(desk, "15:30:00")
+    position = Position.objects.get()
+    quoted(desk, desk.at("15:40"))
+    nights(desk, "15:40:00")
+    assert told() == ["OVERNIGHT_LOSS"]
+    kept = report(desk).contents
+    Position.objects.filter(pk=position.pk).update(quantity_open=20, version=position.version + 1)
+    nights(desk, "15:40:30")
+    assert told() == []
+    assert (made(), report(desk).contents) == ([("2021-01-04", "close")], kept)
+
+
+@pytest.mark.django_db
+def test_who_buys_after_the_report_is_told_what_that_made_of_the_night() -> None:
+    desk = evening(20)
+    nights(desk, "15:30:00")
+    assert told() == []
+    dear = market.stock("AAPL", "115")
+    hold_seven(desk, 5, "15.20", contract=dear)
+    quoted(desk, desk.at("15:40"))
+    desk.quote("15:40", "15.20", "15.30", contract=dear)
+    run = nights(desk, "15:40:00")
+    assert (run.made, told()) == ([], ["OVERNIGHT_LOSS"])
+    assert "the 2 positions" in Alert.objects.get().happened
+
+
+@pytest.mark.django_db
+def test_what_was_not_known_for_a_moment_is_told_as_soon_as_it_is() -> None:
+    desk = evening(30, at="15:20")
+    nights(desk, "15:30:00")
+    nights(desk, "15:30:30")
+    assert told() == ["OVERNIGHT_UNKNOWN"]
+    quoted(desk, desk.at("15:31"))
+    nights(desk, "15:31:00")
+    assert told() == ["OVERNIGHT_LOSS"]
+    assert report(desk).worst_loss is None, "the report is what it was"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_once_make_one_report_and_tell_it_once() -> None:
     desk = evening()
