@@ -264,6 +264,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SystemEnum": "accounts.models.System",
         "PositionStatusEnum": "positions.models.PositionStatus",
+        "SignalStateEnum": "riskengine.models.SignalState",
+        "EntryPaceEnum": "riskengine.api.entries.PACES",
     },
 }
 

@@ -17,6 +17,7 @@ class Scope(models.TextChoices):
     TRADE = "trade", "Authorise entries, cancel and close"
     RISK = "risk", "Change parameters and trading state"
     FEED = "feed", "Push market data"
+    SIGNALS = "signals", "Send signals"
 
 
 class ApiToken(models.Model):

@@ -1,7 +1,20 @@
 """Deciding over the API: sizing, entries, and the records of what was decided, ordered and held;
-the guards, their alerts, and replays."""
+the guards, their alerts, signals and their record, and replays."""
 
-from riskengine.api import alerts, entries, guards, holding, journal, nights, records, replays, sizing
+from riskengine.api import (
+    alerts,
+    confidence,
+    entries,
+    guards,
+    holding,
+    journal,
+    nights,
+    records,
+    replays,
+    signals,
+    sizing,
+    webhook,
+)
 
 urlpatterns = [
     *sizing.urlpatterns,
@@ -13,4 +26,7 @@ urlpatterns = [
     *nights.urlpatterns,
     *alerts.urlpatterns,
     *replays.urlpatterns,
+    *signals.urlpatterns,
+    *webhook.urlpatterns,
+    *confidence.urlpatterns,
 ]

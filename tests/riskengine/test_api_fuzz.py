@@ -22,10 +22,12 @@ from accounts.models import Scope
 from accounts.services import issue_token
 from betsizing.wsgi import application
 from positions.models import Portfolio
-from riskengine.models import Alert, Breaker
+from riskengine.models import Alert, Breaker, SourceKind
+from riskengine.services.signals.webhook import digest_of_secret
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
+from tests.riskengine.signals.sending import send, source
 
 pytestmark = pytest.mark.django_db
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
@@ -50,6 +52,8 @@ def real() -> dict[str, Any]:
     position = bet.hold(bet.contract, 2, "44.00")
     breaker = Breaker.objects.filter(portfolio=bet.portfolio).first()
     alert = Alert.objects.filter(portfolio=bet.portfolio).first()
+    signal = send(bet, of=source(bet, slug="by-api"))
+    source(bet, SourceKind.WEBHOOK, slug="hook", secret_hash=digest_of_secret("the secret"))
     replay = factories.finished_replay(bet.portfolio.owner, bet.wall(), market.MONDAY)
     return {
         "slug": bet.portfolio.slug,
@@ -59,6 +63,8 @@ def real() -> dict[str, Any]:
         "breaker_id": breaker.pk if breaker else 1,
         "alert_id": alert.pk if alert else 1,
         "replay_id": replay.pk,
+        "signal_id": signal.pk,
+        "source": "hook",
         "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,
     }
 
@@ -68,7 +74,7 @@ def test_every_answer_is_one_that_the_schema_describes(real: dict[str, Any]) -> 
     _, secret = issue_token(
         user=owner, name="fuzz", scopes=list(Scope), now=timezone.now(), valid_for=timedelta(days=1)
     )
-    signed = {"Authorization": f"Bearer {secret}"}
+    signed = {"Authorization": f"Bearer {secret}", "X-Signal-Secret": "the secret"}
     schema = schemathesis.openapi.from_wsgi("/api/v1/schema/?format=json", application)
     looked_at = 0
     for found in schema.get_all_operations():

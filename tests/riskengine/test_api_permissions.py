@@ -20,16 +20,19 @@ from django.utils import timezone
 from accounts.models import ApiToken, Scope, User
 from accounts.services import RISK_MANAGERS, ensure_groups, issue_token, revoke_token
 from positions.models import Order
-from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Reading
+from riskengine.models import Alert, Breaker, BreakerCode, BreakerState, Reading, SourceKind
+from riskengine.services.signals.webhook import digest_of_secret
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
 from tests.riskengine.market import Bet
+from tests.riskengine.signals.sending import send, source
 
 pytestmark = pytest.mark.django_db
 
 OWN, STAFF, LIST, FEED = "its owner and staff", "staff who may", "everybody, each their own", "who may push"
 WRITE = "its owner and staff who may"
+HOOK = "who knows its secret"
 P = "/api/v1/portfolios/{slug}"
 # operation -> (the scope a token needs, who is let in)
 MATRIX: dict[str, tuple[Scope, str]] = {
@@ -63,6 +66,13 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/positions/{{position_id}}/notes/": (Scope.TRADE, WRITE),
     f"put {P}/positions/{{position_id}}/tags/": (Scope.TRADE, WRITE),
     f"post {P}/reactivate/": (Scope.RISK, STAFF),
+    f"get {P}/signals/": (Scope.READ, OWN),
+    f"post {P}/signals/": (Scope.SIGNALS, OWN),
+    f"get {P}/confidence/": (Scope.READ, OWN),
+    f"post {P}/confidence/review/": (Scope.RISK, STAFF),
+    "get /api/v1/signals/{signal_id}/": (Scope.READ, OWN),
+    "post /api/v1/signals/{signal_id}/place/": (Scope.TRADE, OWN),
+    "post /api/v1/signals/webhook/{source}/": (Scope.SIGNALS, HOOK),
     f"post {P}/sizing/preview/": (Scope.READ, OWN),
     "post /api/v1/quotes/": (Scope.FEED, FEED),
     "get /api/v1/replays/": (Scope.READ, LIST),
@@ -71,7 +81,14 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     "post /api/v1/replays/{replay_id}/cancel/": (Scope.TRADE, OWN),
     "get /api/v1/replays/{replay_id}/report/": (Scope.READ, OWN),
 }
+# Everything that a name opens; a webhook is opened by its secret alone, whoever asks.
+NAMED = [operation for operation, (_, who) in MATRIX.items() if who != HOOK]
+WEBHOOK = "post /api/v1/signals/webhook/{source}/"
+SIGNAL = {"id": "1", "confidence": "0.70"}
 BODIES: dict[str, dict[str, Any]] = {
+    "portfolios/{slug}/signals/": SIGNAL | {"source": "by-api", "symbol": "SPX", "direction": "LONG_CALL"},
+    "review/": {"tier": "0.7", "reason": "Looked at."},
+    "place/": {"contract": "SPXW  210104C03700000"},
     "entries/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
     "preview/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
     "clear/": {"reason": "Looked at."},
@@ -127,6 +144,8 @@ def world() -> World:
         last_seen_at=bet.wall(),
         staged_at=bet.wall(),
     )
+    signal = send(bet, of=source(bet, slug="by-api"))
+    source(bet, SourceKind.WEBHOOK, slug="hook", secret_hash=digest_of_secret("the secret"))
     replay = factories.finished_replay(bet.portfolio.owner, bet.wall(), market.MONDAY)
     return World(
         bet,
@@ -138,6 +157,8 @@ def world() -> World:
             "breaker_id": breaker.pk,
             "alert_id": alert.pk,
             "replay_id": replay.pk,
+            "signal_id": signal.pk,
+            "source": "hook",
             "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,
         },
     )
@@ -172,20 +193,20 @@ def test_the_table_has_every_endpoint_of_the_schema() -> None:
     assert {f"{method} {path}" for path, item in paths.items() for method in item} == MATRIX.keys()
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_nobody_is_let_in_without_a_name(world: World, operation: str) -> None:
     assert world.send(operation, Client()) == 401
     assert world.send(operation, Client(), Authorization="Bearer bsz_nonsense") == 401
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_what_is_a_stranger_s_does_not_exist(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("stranger")))
     _, who = MATRIX[operation]
     assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403]}[who]
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_an_owner_may_all_but_what_is_kept_for_staff(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(world.bet.portfolio.owner))
     _, who = MATRIX[operation]
@@ -195,7 +216,7 @@ def test_an_owner_may_all_but_what_is_kept_for_staff(world: World, operation: st
         assert not is_kept_out(status), status
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_a_risk_manager_may_all_of_everybody_s(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(risk_manager()))
     _, who = MATRIX[operation]
@@ -205,14 +226,14 @@ def test_a_risk_manager_may_all_of_everybody_s(world: World, operation: str) -> 
         assert not is_kept_out(status), status
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_staff_without_a_permission_see_all_and_neither_stop_nor_clear(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("clerk", is_staff=True)))
     _, who = MATRIX[operation]
     assert is_kept_out(status) == (who in (STAFF, FEED, WRITE) or operation.endswith("kill/")), status
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_a_token_needs_the_scope_of_what_it_does(world: World, operation: str) -> None:
     scope, _ = MATRIX[operation]
     user = factories.user("root", is_staff=True, is_superuser=True)
@@ -222,7 +243,7 @@ def test_a_token_needs_the_scope_of_what_it_does(world: World, operation: str) -
     assert not is_kept_out(world.send(operation, Client(), Authorization=right))
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_a_token_that_has_ended_is_nobody_s(world: World, operation: str) -> None:
     user = factories.user("root", is_staff=True, is_superuser=True)
     _, expired = bearer(user, *Scope, days=-1)
@@ -232,7 +253,7 @@ def test_a_token_that_has_ended_is_nobody_s(world: World, operation: str) -> Non
     assert world.send(operation, Client(), Authorization=revoked) == 401
 
 
-@pytest.mark.parametrize("operation", MATRIX)
+@pytest.mark.parametrize("operation", NAMED)
 def test_a_token_gives_no_more_than_its_user_has(world: World, operation: str) -> None:
     _, theirs = bearer(factories.user("stranger"), *Scope)
     _, who = MATRIX[operation]
@@ -244,4 +265,19 @@ def test_an_account_that_was_closed_is_let_in_nowhere(world: World) -> None:
     user = world.bet.portfolio.owner
     _, theirs = bearer(user, *Scope)
     User.objects.filter(pk=user.pk).update(is_active=False)
-    assert {world.send(operation, Client(), Authorization=theirs) for operation in MATRIX} == {401}
+    assert {world.send(operation, Client(), Authorization=theirs) for operation in NAMED} == {401}
+
+
+def test_a_webhook_is_opened_by_its_secret_and_by_nobody_s_name(world: World) -> None:
+    root = factories.user("root", is_staff=True, is_superuser=True)
+    _, all_scopes = bearer(root, *Scope)
+    for client, headers in ((Client(), {}), (signed_in(root), {}), (Client(), {"Authorization": all_scopes})):
+        assert world.send(WEBHOOK, client, **headers) == 403
+        assert world.send(WEBHOOK, client, **headers, **{"X-Signal-Secret": "another"}) == 403
+        assert world.send(WEBHOOK, client, **headers, **{"X-Signal-Secret": "the secret"}) == 400
+
+
+def test_who_may_send_signals_may_place_nothing(world: World) -> None:
+    _, sender = bearer(world.bet.portfolio.owner, Scope.SIGNALS)
+    let_in = {each for each in NAMED if world.send(each, Client(), Authorization=sender) != 403}
+    assert let_in == {f"post {P}/signals/"}

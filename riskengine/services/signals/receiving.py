@@ -15,7 +15,7 @@ from positions.market.clock import market_now
 from positions.market.symbols import parse
 from positions.models import Direction, Instrument, OptionContract
 from riskengine.loading.revisions import terms_in_force
-from riskengine.models import Signal, SignalEvent, SignalSource, SignalState
+from riskengine.models import Signal, SignalEvent, SignalSource, SignalState, SourceKind
 from riskengine.services.signals.locking import locked_source
 
 MOST = 500  # signals in one delivery
@@ -24,6 +24,7 @@ LONGEST = timedelta(days=7)
 MOST_COMPONENTS = 20
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 SIX_PLACES = Decimal("0.000001")
+SHORTS = ("sell", "short", "sell_short", "short_call", "short_put")
 CALLS = {str(Direction.LONG_CALL): "C", str(Direction.LONG_PUT): "P"}
 
 
@@ -99,6 +100,7 @@ def receive(source: SignalSource, drafts: Sequence[Draft], *, now: datetime) -> 
         before = known.get(draft.external_id)
         if before is None:
             problems += _problems(place, draft, signal, at)
+            problems += _late(place, signal, at - lifetime) if locked.kind == SourceKind.WEBHOOK else []
             known[draft.external_id] = signal
         elif not _same(before, signal, draft):
             said = f"The signal {draft.external_id!r} was sent before and said something else."
@@ -167,8 +169,7 @@ def _problems(place: int, draft: Draft, signal: Signal, at: datetime) -> list[Pr
         (not draft.external_id.strip() or len(draft.external_id) > 100, "id", "NO_ID",
          "Give each signal a number of its own, of 1 to 100 characters: it is how a repeat is known."),
         (signal.underlying_id is None, "symbol", "UNKNOWN_SYMBOL", f"{draft.symbol[:20]} is no instrument on record."),
-        (draft.direction not in CALLS, "direction", "SHORT_NOT_SUPPORTED",
-         f"The direction is {draft.direction[:20]!r}: LONG_CALL or LONG_PUT, and nothing else is traded."),
+        (draft.direction not in CALLS, "direction", "SHORT_NOT_SUPPORTED", _no_direction(draft.direction)),
         (not (draft.confidence.is_finite() and 0 <= draft.confidence <= 1), "confidence", "INVALID_INPUT",
          f"Confidence is {draft.confidence}: it must be from 0 to 1."),
         (signal.as_of > at + CLOCK_AHEAD, "as_of", "IN_THE_FUTURE",
@@ -187,6 +188,20 @@ def _problems(place: int, draft: Draft, signal: Signal, at: datetime) -> list[Pr
         message = f"{contract.occ_symbol} is not a {draft.direction} of {draft.symbol}."
         said.append((wrong, "contract", "CONTRACT_CONTRADICTS", message))
     return [Problem(place, name, code, message) for is_wrong, name, code, message in said if is_wrong]
+
+
+def _late(place: int, signal: Signal, oldest: datetime) -> list[Problem]:
+    """A message that was caught on its way must not be of use later, whatever end it gives itself."""
+    if signal.as_of > oldest:
+        return []
+    said = f"It was said at {signal.as_of:%Y-%m-%d %H:%M:%S%z}, longer ago than a signal is good. It came too late."
+    return [Problem(place, "as_of", "SIGNAL_EXPIRED", said)]
+
+
+def _no_direction(said: str) -> str:
+    if said.strip().lower() in SHORTS:
+        return f"“{said[:20]}” is refused: nothing is sold short here. A long put (LONG_PUT) is the bet that it falls."
+    return f"The direction is {said[:20]!r}: LONG_CALL or LONG_PUT, and nothing else is traded."
 
 
 def _same(stored: Signal, sent: Signal, draft: Draft) -> bool:
