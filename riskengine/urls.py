@@ -31,6 +31,7 @@ urlpatterns = [
     path("signals/<int:signal_id>/", signals.page, name="signal"),
     path("portfolios/<slug:slug>/confidence/", signals.confidence, name="confidence"),
     path("portfolios/<slug:slug>/confidence/review/", signals.review, name="review-tier"),
+    path("portfolios/<slug:slug>/companies/", signals.companies, name="companies"),
     path("portfolios/<slug:slug>/correlation/", signals.correlation, name="correlation"),
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
     path("portfolios/<slug:slug>/night/", night.page, name="night"),

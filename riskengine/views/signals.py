@@ -21,6 +21,7 @@ from riskengine.selectors import signal_for, signals_for
 from riskengine.services.signals.acting import review_tier
 from riskengine.services.signals.record import confidence_record
 from riskengine.services.signals.story import signal_row, signal_story
+from riskengine.services.watch.companies import companies_of
 from riskengine.services.watch.correlations import correlations_of
 from riskengine.views.header import header
 from riskengine.views.records import ROWS_A_PAGE, asked_for
@@ -119,3 +120,14 @@ def correlation(request: HttpRequest, slug: str) -> HttpResponse:
     except OutsideCalendar as problem:
         context["problem"] = str(problem)
     return render(request, "riskengine/correlation.html", context)
+
+
+@never_cache
+@login_required
+@require_safe
+def companies(request: HttpRequest, slug: str) -> HttpResponse:
+    """What is known of the companies: scores, and the dates ahead."""
+    now = timezone.now()
+    portfolio = portfolio_or_404(request.user, slug)
+    context = header(request.user, now, portfolio) | {"known": companies_of(portfolio, now=now)}
+    return render(request, "riskengine/companies.html", context)

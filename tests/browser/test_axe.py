@@ -62,6 +62,7 @@ def happen() -> dict[str, str]:
         "signal": f"/signals/{signal.pk}/",
         "confidence": f"{root}/confidence/",
         "correlation": f"{root}/correlation/",
+        "companies": f"{root}/companies/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",
@@ -121,7 +122,7 @@ def hear(portfolio: Portfolio, position: Position) -> Signal:
 PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
-    "signals", "signal", "confidence", "correlation",
+    "signals", "signal", "confidence", "correlation", "companies",
 ]  # fmt: skip
 
 
