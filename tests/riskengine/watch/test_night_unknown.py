@@ -104,3 +104,11 @@ def test_one_portfolios_trouble_is_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     nights(desk, "15:30:30")
     assert report(desk).positions == 1
     assert not Alert.objects.filter(portfolio=desk.portfolio, code="OVERNIGHT_UNKNOWN", resolved_at=None).exists()
+
+
+def test_who_is_not_judged_in_this_run_is_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(night, "MOST_AT_ONCE", 1)
+    desk, other = evening(), zero()
+    other.hold(contract=market.spxw("3700", expires=TUESDAY))
+    assert [len(nights(desk, at).made) for at in ("15:30:00", "15:30:30", "15:31:00")] == [1, 1, 0]
+    assert len(made()) == 2
