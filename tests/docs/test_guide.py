@@ -18,8 +18,8 @@ from riskengine.services.watch import alerts, delivery, watchdog
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GUIDE = ROOT / "docs/guide"
-PAGES = ("sizing", "exits", "breakers", "alerts", "overnight")
-FEWEST = {"sizing": 25, "exits": 15, "breakers": 15, "alerts": 3, "overnight": 2}
+PAGES = ("sizing", "exits", "breakers", "alerts", "overnight", "confidence")
+FEWEST = {"sizing": 25, "exits": 15, "breakers": 15, "alerts": 3, "overnight": 2, "confidence": 12}
 
 
 def text_of(page: str) -> str:
