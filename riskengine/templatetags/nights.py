@@ -5,6 +5,8 @@ from typing import Any
 
 from django import template
 
+from riskengine.services.wording import UNKNOWN
+
 register = template.Library()
 
 
@@ -24,3 +26,12 @@ def timing(earnings: Mapping[str, Any]) -> str:
     return {"before_open": "before the open", "after_close": "after the close"}.get(
         earnings.get("timing") or "", "at an hour that is not known"
     )
+
+
+@register.filter
+def hours(seconds: float | None) -> str:
+    """How long a night is, a weekend too: 17 h 30 m, 65 h 30 m."""
+    if seconds is None:
+        return UNKNOWN
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} m"

@@ -1,18 +1,18 @@
 """The overnight page without a browser: who may see it, the report or a look at this moment, and the drawn states."""
 
-from datetime import datetime
+from datetime import date, datetime
 from html import unescape
 
 import pytest
 from django.test import Client
 
-from positions.models import ExchangeSession
+from positions.models import ExchangeSession, Portfolio
 from riskengine.models import NightReport
 from riskengine.views import night, risk
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.watch.desk import Desk, hold_seven
-from tests.riskengine.watch.nights import TUESDAY, day_starts, evening, nights, quoted
+from tests.riskengine.watch.nights import FRIDAY, TUESDAY, day_starts, evening, nights, quoted
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +74,7 @@ def test_from_its_time_on_it_is_the_report_and_this_moment_is_a_link(monkeypatch
     assert "AAPL 130C by itself" in shown
     now = page(desk, "?now")
     assert "As of 2021-01-04 15:50:00" in now
+    assert "The report of 15:30</a> says what was known then." in now
     assert "cannot be priced" in now, "the quote is 20 minutes old"
     assert "its last quote is too old" in now
 
@@ -106,6 +107,25 @@ def test_a_report_that_is_not_there(asked: str) -> None:
     client = Client()
     client.force_login(desk.portfolio.owner)
     assert client.get(f"/portfolios/{desk.portfolio.slug}/night/?report={asked}").status_code == 404
+
+
+def test_a_weekend_is_told_in_hours_and_without_an_equity_no_share_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = evening(30, day=FRIDAY, contract=market.stock("AAPL", expires=date(2021, 1, 22)))
+    desk.portfolio.equity_snapshots.all().delete()
+    Wall(desk, monkeypatch).to(desk.at("15:30"))
+    shown = page(desk)
+    assert "from 16:00 to Tue 09:30: 89 h 30 m" in shown
+    assert "the equity at the start of the day is not known, and so no limit is" in shown
+    assert "not known of equity" not in shown
+
+
+def test_an_account_that_is_off_is_told_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = evening(30)
+    Wall(desk, monkeypatch)
+    Portfolio.objects.update(mode="off")
+    shown = page(desk)
+    assert "No report is made while the account is off." in shown
+    assert "The report is made at" not in shown
 
 
 def test_at_night_prices_are_those_of_the_close(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,11 +90,13 @@ def night_now(*, portfolio: Portfolio, now: datetime) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A report, or a look at this moment where `report` is None. `earlier` are the last reports, the newest first.
-    `traded`: something was bought or sold since this night's report."""
+    `made` is the newest of the night ahead, whether it is shown or not; `traded`: something was bought or sold since.
+    """
 
     contents: dict[str, Any]
     report: NightReport | None
     earlier: Sequence[NightReport]
+    made: NightReport | None = None
     traded: bool = False
 
 
@@ -109,11 +111,12 @@ def night_shown(*, portfolio: Portfolio, now: datetime, live: bool = False, repo
     OutsideCalendar where its market time has no sessions.
     """
     earlier = list(reports(portfolio).defer("contents")[:SHOWN])
-    if report is None and not live and earlier and _is_of_this_night(earlier[0], portfolio, now):
-        report = earlier[0]
-        return Shown(report.contents, report, earlier, traded=_holds_other(report, portfolio))
-    contents = night_now(portfolio=portfolio, now=now) if report is None else report.contents
-    return Shown(contents, report, earlier)
+    if report is not None:
+        return Shown(report.contents, report, earlier)
+    made = earlier[0] if earlier and _is_of_this_night(earlier[0], portfolio, now) else None
+    if made is None or live:
+        return Shown(night_now(portfolio=portfolio, now=now), None, earlier, made)
+    return Shown(made.contents, made, earlier, made, traded=_holds_other(made, portfolio))
 
 
 def has_night(portfolio: Portfolio, now: datetime) -> bool:
