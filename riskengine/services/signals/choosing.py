@@ -33,6 +33,7 @@ from riskengine.services.signals.record import closed_trades_by_source
 
 OPEN_STATES = (SignalState.NEW, SignalState.ACCEPTED)
 ACTOR = "signals"
+SURE = 2.0  # over any confidence
 MOST_AT_ONCE = 100  # of one portfolio: the earliest; the others are looked at next time
 
 
@@ -118,6 +119,8 @@ def _choose(portfolio: Portfolio, signals: list[Signal], at: datetime, now: date
     listed = listings(portfolio, signals, limits, at)
     ids = {each.contract_id for each in signals if each.contract_id is not None}
     ids |= {row.contract_id for found in listed.values() for row in found.chain}
+    waiting = _waiting(portfolio, at)
+    ids |= _contracts_of(waiting)
     situation = load_situation(portfolio, sorted(ids), now=now)
     picks: dict[int, Pick] = {}
     remaining = []
@@ -136,30 +139,43 @@ def _choose(portfolio: Portfolio, signals: list[Signal], at: datetime, now: date
             remaining.append(signal)
     if not remaining:
         return
-    chosen = _select(situation, remaining)
+    chosen, first = _select(situation, waiting, remaining), len(waiting)
     proven = _proven(situation, remaining)
-    for i, signal in enumerate(remaining):
+    for i, signal in enumerate(remaining, first):
         signal.selection = _explained(situation, signal, picks[signal.pk], chosen, i, proven[signal.source_id])
         if not chosen.accepted[i]:
-            _to(
-                signal,
-                SignalState.DROPPED,
-                at,
-                ran,
-                code="CORRELATED",
-                detail=_doubles(situation, remaining, chosen, i),
-            )
-    for i in chosen.order.tolist():
-        _accept(remaining[i], picks[remaining[i].pk], proven[remaining[i].source_id], at, now, ran)
+            said = _doubles(situation, [*waiting, *remaining], chosen, i, first)
+            _to(signal, SignalState.DROPPED, at, ran, code="CORRELATED", detail=said)
+    for signal in [remaining[i - first] for i in chosen.order.tolist() if i >= first]:
+        _accept(signal, picks[signal.pk], proven[signal.source_id], at, now, ran)
 
 
-def _select(situation: Situation, signals: Sequence[Signal]) -> selection.Selection:
+def _waiting(portfolio: Portfolio, at: datetime) -> list[Signal]:
+    """Accepted by an earlier run and not in the account yet. What is selected now is held against them too (P-15): of
+    two that are one bet both would otherwise stand, unless they came before the same run."""
+    alive = Q(decision__isnull=False) | Q(expires_at__gt=at)
+    rows = Signal.objects.filter(alive, portfolio=portfolio, state=SignalState.ACCEPTED, decision__orders__isnull=True)
+    return list(rows.select_related("underlying", "contract", "decision__contract").order_by("id")[:MOST_AT_ONCE])
+
+
+def _contracts_of(waiting: Sequence[Signal]) -> set[int]:
+    """A contract of each, by which its underlying's correlations are read."""
+    named = {each.contract or (each.decision and each.decision.contract) for each in waiting} - {None}
+    picked = [each.selection.get("contract") for each in waiting]
+    found = OptionContract.objects.filter(occ_symbol__in=[each for each in picked if each]) if waiting else ()
+    return {each.pk for each in (*named, *found) if each is not None}
+
+
+def _select(situation: Situation, waiting: Sequence[Signal], fresh: Sequence[Signal]) -> selection.Selection:
+    """Those that wait come first, as sure as none of the others can be: they are accepted."""
+    signals = [*waiting, *fresh]
+    sure = [SURE] * len(waiting) + [float(each.confidence) for each in fresh]
     limits, held = situation.limits, situation.account.committed
     mine, theirs = [each.underlying_id for each in signals], held.underlyings()
     rho = situation.facts.correlations.of
     n, k = len(mine), len(theirs)
     return selection.select(
-        confidence=np.array([float(each.confidence) for each in signals]),
+        confidence=np.array(sure),
         direction=np.array([1 if each.direction == CALL else -1 for each in signals], np.int64),
         underlying=np.array(mine, np.int64),
         rho_open=rho(mine, theirs).reshape(n, k),
@@ -204,17 +220,19 @@ def _explained(
     }
 
 
-def _doubles(situation: Situation, signals: Sequence[Signal], chosen: selection.Selection, i: int) -> str:
+def _doubles(situation: Situation, signals: Sequence[Signal], chosen: selection.Selection, i: int, first: int) -> str:
     rho, limit = float(chosen.dropped_rho[i]), float(situation.limits.high_pair_correlation)
     place = int(chosen.dropped_index[i])
     if chosen.dropped_for[i] == selection.OPEN:
         row = situation.account.committed.quotes.rows[place]
         other = f"the open bet in {row.underlying}"
+        stands = "The bet that is open stands."
     else:
+        stands = "The one accepted before stands." if place < first else "The more confident one stands."
         other = f"the signal in {signals[place].underlying.symbol} at {float(signals[place].confidence):.2f}"
     return (
         f"It is one bet with {other}: correlation {wording.plain(rho, 2)} in the same direction, over {limit:.2f}. "
-        "The more confident one stands."
+        f"{stands}"
     )
 
 

@@ -15,7 +15,9 @@ def locked_signal(signal_id: int) -> Signal:
 
     Its lock comes before the portfolio's, wherever both are taken: the other way round two would wait for each other.
     """
-    related = Signal.objects.select_related("portfolio__clock", "portfolio__profile", "source", "decision")
+    # Without its decision: who waits for a lock gets the row as it is then, and what is joined as it was before, which
+    # is no decision where the other one has just made it.
+    related = Signal.objects.select_related("portfolio__clock", "portfolio__profile", "source")
     with _waiting("Somebody is placing this signal just now. Nothing was done; look again."):
         return related.select_for_update(no_key=True, of=("self",)).get(pk=signal_id)
 
