@@ -24,6 +24,8 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("", include("positions.api")),
+    path("", include("positions.api_fundamentals")),
+    path("", include("positions.api_providers")),
     path("", include("riskengine.api")),
     re_path("", NoSuchAddress.as_view()),
 ]

@@ -1,4 +1,4 @@
-"""What a person may see of portfolios, positions, orders and decisions."""
+"""What a person may see of portfolios, positions, orders, decisions and providers of market data."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet, Sum
 
 from accounts.models import RiskProfile, User
 from positions.models import (
+    DataProvider,
     Decision,
     EquitySnapshot,
     Heartbeat,
@@ -17,6 +18,8 @@ from positions.models import (
     Position,
     PositionNote,
     PositionTag,
+    ProviderRun,
+    Supply,
 )
 
 
@@ -125,3 +128,13 @@ def heartbeat_of(portfolio: Portfolio, scope: str = "risk") -> Heartbeat | None:
 def ledger_cash(portfolio: Portfolio) -> Decimal:
     """The sum of the cash ledger, which `portfolio.cash` must equal to the cent."""
     return portfolio.cash_movements.aggregate(total=Sum("amount"))["total"] or Decimal(0)
+
+
+def providers_with_last_runs() -> tuple[list[DataProvider], dict[tuple[int, str], ProviderRun]]:
+    """Every provider of market data by name with its supplies; the last run of each by provider and kind of data."""
+    supplies = Prefetch("supplies", Supply.objects.order_by("what"))
+    runs = ProviderRun.objects.order_by("provider_id", "what", "-id").distinct("provider_id", "what")
+    return (
+        list(DataProvider.objects.order_by("name").prefetch_related(supplies)),
+        {(run.provider_id, run.what): run for run in runs},
+    )

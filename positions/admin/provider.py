@@ -68,13 +68,13 @@ class DataProviderAdmin(KeptAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: DataProvider | None = None) -> list[str]:
         return ["name"] if obj is not None and obj.runs.exists() else []
 
-    @display(description="last run", label={"answered": "success", "failed": "danger"})
-    def last_outcome(self, provider: DataProvider) -> tuple[str, str] | str:
+    @display(description="last run")
+    def last_outcome(self, provider: DataProvider) -> str:
         last = provider.runs.order_by("-id").first()
         if last is None:
             return "not asked yet"
-        told = f"{last.what} {last.finished_at:%Y-%m-%d %H:%M:%S} UTC"
-        return ("answered", told) if last.outcome == RunOutcome.OK else ("failed", f"{last.code}: {told}")
+        outcome = "answered" if last.outcome == RunOutcome.OK else last.code
+        return f"{outcome}: {last.what}, {last.finished_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @admin.register(ProviderRun)

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.django_db
 
 OWN, STAFF, LIST, FEED = "its owner and staff", "staff who may", "everybody, each their own", "who may push"
 WRITE = "its owner and staff who may"
+FIGURES = "risk managers"  # of nobody's account: there is no owner whom it would be hidden from
 HOOK = "who knows its secret"
 P = "/api/v1/portfolios/{slug}"
 # operation -> (the scope a token needs, who is let in)
@@ -46,7 +47,9 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"get {P}/risk/": (Scope.READ, OWN),
     f"post {P}/breakers/{{breaker_id}}/clear/": (Scope.RISK, STAFF),
     f"get {P}/breakers/events/": (Scope.READ, OWN),
+    f"get {P}/companies/": (Scope.READ, OWN),
     f"get {P}/contracts/": (Scope.READ, OWN),
+    f"get {P}/correlation/": (Scope.READ, OWN),
     f"get {P}/decisions/": (Scope.READ, OWN),
     f"get {P}/decisions/{{decision_id}}/": (Scope.READ, OWN),
     f"post {P}/entries/": (Scope.TRADE, OWN),
@@ -74,6 +77,9 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     "post /api/v1/signals/{signal_id}/place/": (Scope.TRADE, OWN),
     "post /api/v1/signals/webhook/{source}/": (Scope.SIGNALS, HOOK),
     f"post {P}/sizing/preview/": (Scope.READ, OWN),
+    "get /api/v1/fundamentals/": (Scope.READ, LIST),
+    "post /api/v1/fundamentals/": (Scope.FEED, FIGURES),
+    "get /api/v1/providers/": (Scope.READ, LIST),
     "post /api/v1/quotes/": (Scope.FEED, FEED),
     "get /api/v1/replays/": (Scope.READ, LIST),
     "post /api/v1/replays/": (Scope.TRADE, LIST),
@@ -203,14 +209,14 @@ def test_nobody_is_let_in_without_a_name(world: World, operation: str) -> None:
 def test_what_is_a_stranger_s_does_not_exist(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("stranger")))
     _, who = MATRIX[operation]
-    assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403]}[who]
+    assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403], FIGURES: [403]}[who]
 
 
 @pytest.mark.parametrize("operation", NAMED)
 def test_an_owner_may_all_but_what_is_kept_for_staff(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(world.bet.portfolio.owner))
     _, who = MATRIX[operation]
-    if who in (STAFF, FEED):
+    if who in (STAFF, FEED, FIGURES):
         assert status == 403
     else:
         assert not is_kept_out(status), status
@@ -230,7 +236,7 @@ def test_a_risk_manager_may_all_of_everybody_s(world: World, operation: str) -> 
 def test_staff_without_a_permission_see_all_and_neither_stop_nor_clear(world: World, operation: str) -> None:
     status = world.send(operation, signed_in(factories.user("clerk", is_staff=True)))
     _, who = MATRIX[operation]
-    assert is_kept_out(status) == (who in (STAFF, FEED, WRITE) or operation.endswith("kill/")), status
+    assert is_kept_out(status) == (who in (STAFF, FEED, WRITE, FIGURES) or operation.endswith("kill/")), status
 
 
 @pytest.mark.parametrize("operation", NAMED)
@@ -258,7 +264,7 @@ def test_a_token_gives_no_more_than_its_user_has(world: World, operation: str) -
     _, theirs = bearer(factories.user("stranger"), *Scope)
     _, who = MATRIX[operation]
     status = world.send(operation, Client(), Authorization=theirs)
-    assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403]}[who]
+    assert status in {OWN: [404], STAFF: [404], WRITE: [404], LIST: [200, 202], FEED: [403], FIGURES: [403]}[who]
 
 
 def test_an_account_that_was_closed_is_let_in_nowhere(world: World) -> None:

@@ -6,7 +6,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -17,7 +16,6 @@ from positions.recorded import CLOSES_SOURCE
 from positions.services import refresh as module
 from positions.services.refresh import Refreshed, refresh
 from riskengine import tasks
-from tests import factories
 from tests.positions.market_day import portfolio
 from tests.positions.providers import answers
 from tests.positions.providers import played as play
@@ -297,61 +295,6 @@ def test_runs_are_neither_changed_nor_deleted(played: Stage) -> None:
             sql.execute(statement)
     made.refresh_from_db()
     assert made.rejected == 0
-
-
-@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "sk-abc123", "APCA_key", "MARKET_DATA"])
-def test_no_other_variable_of_the_process_is_sent_anywhere(played: Stage, name: str) -> None:
-    with pytest.raises(ValidationError, match="MARKET_DATA_ or APCA_"):
-        generic(played, key_variable=name)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        DataProvider.objects.create(name="x", kind="http_json", base_url="https://x.test", key_variable=name)
-
-
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"base_url": "ftp://example.test"}, "https://"),
-        ({"base_url": "https://user:secret@example.test"}, "credentials are variables"),
-        ({"base_url": "https://example.test/?key=secret"}, "credentials are variables"),
-        ({"base_url": ""}, "needs an address"),
-        ({"settings": []}, "JSON object"),
-        ({"settings": {}}, "list of 1 to 20"),
-        ({"settings": {"endpoints": [{"brings": "news"}]}}, "must be one of"),
-        ({"settings": {"endpoints": [answers.CLOSES_ENDPOINT | {"path": "eod"}]}}, "begin with a slash"),
-        ({"settings": {"endpoints": [answers.CLOSES_ENDPOINT | {"path": "/{password}"}]}}, "cannot be filled in"),
-        ({"settings": {"endpoints": [answers.CLOSES_ENDPOINT | {"fields": {"close": "c"}}]}}, "have the fields"),
-        ({"settings": {"endpoints": answers.ENDPOINTS, "credential": {"header": "a", "query": "b"}}}, "not into both"),
-        ({"settings": {"endpoints": answers.ENDPOINTS, "key": "secret"}}, "no setting here"),
-        ({"kind": "alpaca", "settings": {"option_feed": "indicative"}}, "must be opra"),
-        ({"kind": "alpaca", "settings": {}}, "needs a key"),
-        ({"timeout_seconds": 21}, "1 to 20 seconds"),
-        ({"requests_per_minute": 0}, "1 to 10,000"),
-    ],
-)
-def test_a_mistake_is_a_sentence_when_it_is_saved(played: Stage, changed: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValidationError) as wrong:
-        generic(played, **changed)
-    assert any(words in message for message in wrong.value.messages), wrong.value.messages
-
-
-def test_a_supply_that_the_provider_does_not_bring_is_refused(played: Stage) -> None:
-    with pytest.raises(ValidationError, match="brings no splits"):
-        generic(played, "splits", settings={"endpoints": [answers.CLOSES_ENDPOINT]})
-
-
-def test_the_admin_keeps_reserved_names_and_unknown_symbols_out(client: Any) -> None:
-    client.force_login(factories.user("boss", is_staff=True, is_superuser=True))
-    page = "/admin/positions/dataprovider/add/"
-    given = {
-        "name": CLOSES_SOURCE, "kind": "http_json", "base_url": "https://example.test", "symbols": "AAPL NOBODY",
-        "timeout_seconds": 5, "requests_per_minute": 60, "settings": "{}", "supplies-TOTAL_FORMS": 0,
-        "supplies-INITIAL_FORMS": 0,
-    }  # fmt: skip
-    assert client.get(page).status_code == 200
-    text = client.post(page, given).content.decode()
-    assert "is a recording or a simulation" in text
-    assert "NOBODY is no instrument on record" in text
-    assert not DataProvider.objects.exists()
 
 
 def test_asked_once_the_time_of_day_is_the_one_given(played: Stage) -> None:
