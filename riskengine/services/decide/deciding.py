@@ -195,7 +195,7 @@ class Entries:
 
 
 def _warnings(request: EntryRequest, judged: Judged, *, waits: bool) -> list[dict[str, str]]:
-    said: list[dict[str, str]] = []
+    said: list[dict[str, str]] = inputs.scaling_said(judged.scaled)
     if request.waive_gates:
         failed = ", ".join(judged.gates.failed(0)) or "none"
         said.append({"code": "GATES_WAIVED", "text": f"Gates waived. Those that would have refused: {failed}."})

@@ -64,7 +64,7 @@ def explain(
         "kelly": cautions.kelly_for(judged, i, request),
         "targets": None if unusable else _targets(judged, i),
         "advice": [] if unusable else cautions.advice_for(judged, consequences, i, request),
-        "warnings": [],
+        "warnings": [each["text"] for each in inputs.scaling_said(judged.scaled)],
         "waived": _waived(judged, i),
         "not_judged": [
             {

@@ -132,6 +132,16 @@ def scaling_note(scaled: Scaled) -> str:
     return f"{won}: calibrated {scaled.calibrated:.6g}" + ("" if scaled.value < scaled.raw else ", which never raises")
 
 
+def scaling_said(scaled: Scaled) -> list[dict[str, str]]:
+    """A sentence where the size scales with less than the signal says: who sees ×1 beside 0.72 must be told why."""
+    if scaled.value >= scaled.raw:
+        return []
+    with_what = "the minimum bet" if scaled.value <= 0 else f"{scaled.value:.2f}"
+    why = f"not with {scaled.raw:.2f}: {scaling_note(scaled)}"
+    text = f"The size scales with {with_what}, {why}. The gate reads {scaled.raw:.2f}."
+    return [{"code": "CONFIDENCE_SCALED", "text": text}]
+
+
 def _correlation(judged: Judged, i: int, item: Any) -> list[dict[str, Any]]:
     held, candidates = judged.situation.account.committed, judged.candidates
     labels = judged.situation.facts.correlations.labels

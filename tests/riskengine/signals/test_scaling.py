@@ -145,3 +145,13 @@ def test_the_record_says_what_is_needed_and_what_waits(bet: Bet) -> None:
     assert tier["break_even"] == pytest.approx(0.25 / 0.35)
     assert found["record"]["expectancy"] == pytest.approx((10 * 0.10 - 30 * 0.25) / 40)
     assert found["brier"] > found["brier_of_base"]
+
+
+def test_who_is_scaled_down_is_told_so_in_words_on_the_ticket_and_in_the_decision(bet: Bet) -> None:
+    assert bet.preview("0.70")["warnings"] == []
+    record(bet, "0.70", 20, 20, gain="0.40")
+    (said,) = bet.preview("0.70")["warnings"]
+    assert said.startswith("The size scales with 0.5")
+    assert said.endswith("The gate reads 0.70.")
+    decision = enter(bet, "0.70").decision
+    assert {"code": "CONFIDENCE_SCALED", "text": said} in decision.warnings
