@@ -10,11 +10,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from positions.models import Mode, Portfolio, Position
+from riskengine import tasks
 from riskengine.calculators.greeks import greeks
 from riskengine.loading.desk import load_books
 from riskengine.models import Alert
 from riskengine.services.watch.coming import coming
 from riskengine.services.watch.night import night_now, run_nights
+from tests import factories
 from tests.riskengine import market
 from tests.riskengine.watch import guarded
 from tests.riskengine.watch.desk import hold_seven, session, zero
@@ -323,3 +325,29 @@ def test_the_desk_says_when_the_report_comes_where_one_will(contracts: int, expe
     desk = evening(contracts)
     (book,) = load_books([desk.portfolio], now=desk.bet.wall(desk.at("10:42:07")))
     assert [each["at"][11:16] for each in coming(book) if each["text"] == "overnight report"] == expected
+
+
+def test_what_settles_on_the_opening_quotation_is_worth_its_intrinsic_value_there() -> None:
+    monthly = factories.contract("SPX", "3700", "C", TUESDAY, settlement="am_cash")
+    desk = evening(0)
+    hold_seven(desk, 2, "44.00", contract=monthly)
+    quoted(desk, desk.at("15:30"), "44.00", "44.40", contract=monthly)
+    nights(desk, "15:30:00")
+    (held,) = report(desk).contents["positions"]
+    spot = float(market.SPX)
+    intrinsic = [200 * max(spot * (1 + move) - 3_700, 0) - 8_840 for move in report(desk).contents["spot_moves"]]
+    assert held["pnl"] == [pytest.approx(intrinsic, abs=0.01)] * 3, "whatever volatility does"
+    assert held["physical"] is False
+
+
+def test_contracts_still_being_bought_are_named_and_not_counted() -> None:
+    desk = evening(1)
+    desk.bet.order(market.stock("AAPL", "135"), 3, "5.10")
+    nights(desk, "15:30:00")
+    found = report(desk).contents
+    assert (found["openings"], len(found["positions"])) == (3, 1)
+
+
+def test_the_task_runs_it() -> None:
+    tasks.nights()
+    assert made() == []
