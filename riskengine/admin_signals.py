@@ -22,7 +22,7 @@ STATE_COLOURS = {
     SignalState.EXPIRED: "warning",
 }
 FIXED = ["portfolio", "slug", "kind"]  # what was sent refers to them
-MADE_BY_HAND = [each for each in SourceKind if each != SourceKind.DEMO]  # the demo makes its own
+MADE_BY_HAND = [each for each in SourceKind.choices if each[0] != SourceKind.DEMO]  # the demo makes its own
 
 
 class SignalSourceForm(forms.ModelForm):
@@ -35,7 +35,7 @@ class SignalSourceForm(forms.ModelForm):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if "kind" in self.fields:
-            self.fields["kind"].choices = [("", "---------"), *((each.value, each.label) for each in MADE_BY_HAND)]
+            self.fields["kind"].choices = [("", "---------"), *MADE_BY_HAND]
             self.fields["kind"].help_text = "A webhook gets a secret, which is shown once. Fixed from then on."
             self.fields["slug"].help_text = "By which programs name it; of a webhook, the end of its address."
         if "handling" in self.fields:
