@@ -10,6 +10,7 @@ register = template.Library()
 Row = dict[str, Any]
 WIDE, HIGH = 320, 240  # of the plot, in the units of its viewBox
 LEFT, TOP = 44, 12
+NEED_WIDE = 14
 
 
 @register.inclusion_tag("riskengine/_reliability.html")
@@ -24,13 +25,13 @@ def reliability(record: Mapping[str, Any]) -> Row:
 
     points = [
         {
+            **each,
             "x": across(each["mean_confidence"]),
             "y": up(each["win_rate"]),
-            "low": up(each["low"]),
-            "high": up(each["high"]),
-            "break_even": None if each["break_even"] is None else up(each["break_even"]),
-            "waits": each["waits_for_review"],
-            **each,
+            "low_y": up(each["low"]),
+            "high_y": up(each["high"]),
+            "need_y": None if each["break_even"] is None else up(each["break_even"]),
+            "need_x": round(across(each["mean_confidence"]) - NEED_WIDE / 2, 1),
         }
         for each in record["tiers"]
         if each["trades"]
@@ -49,6 +50,8 @@ def reliability(record: Mapping[str, Any]) -> Row:
         "bottom": TOP + HIGH,
         "width": LEFT + WIDE + 16,
         "height": TOP + HIGH + 44,
+        "tick_x": LEFT - 6,
+        "tick_y": TOP + HIGH + 16,
         "middle": LEFT + WIDE // 2,
         "label_y": TOP + HIGH + 36,
     }

@@ -4,6 +4,7 @@ any time, and `python -m docs.screenshots` keeps them in docs/images/."""
 import os
 import struct
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser
 
 from positions.models import CheckScope, MarketClock, Portfolio
+from riskengine.models import PriorTrade
 from riskengine.services.watch.monitoring import run_check
 from tests import factories
 from tests.browser import market
@@ -27,6 +29,7 @@ HEAVIEST = 150_000  # bytes
 CALL, PUT = "SPXW  210104C03700000", "SPXW  210104P03800000"
 BOUGHT = ((CALL, 4, Decimal("33.00")), (PUT, 3, Decimal("78.00")))  # so that one bet gains, and one is large and loses
 HOLDS, EMPTY = "guide-holds", "guide-empty"
+RECORD = (("0.66", 13, 21), ("0.73", 14, 20), ("0.82", 12, 15), ("0.93", 6, 18))  # confidence, won, closed
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ ADDRESSES = {
     "risk": f"/portfolios/{HOLDS}/risk/",
     "kill": "/stop/",
     "parameters": "/profiles/smart-0dte/",
+    "confidence": f"/portfolios/{HOLDS}/confidence/",
 }
 PICTURES = [
     Picture("ticket", "ticket", WIDE, 860),
@@ -62,6 +66,7 @@ PICTURES = [
     Picture("kill-switch-phone", "kill", NARROW, 844),
     Picture("alerts", "desk", WIDE, 240, ".alerts"),
     Picture("parameters", "parameters", WIDE, 860),
+    Picture("confidence", "confidence", WIDE, 860),
 ]
 
 
@@ -84,6 +89,23 @@ def happen() -> None:
     paid = sum(100 * contracts * price for _, contracts, price in BOUGHT)
     Portfolio.objects.filter(pk=holds.pk).update(cash=F("cash") - paid, settled_cash=F("settled_cash") - paid)
     check(holds)
+    put_a_record(holds)
+
+
+def put_a_record(portfolio: Portfolio) -> None:
+    """Trades from before: the surer the signal, the more were won, and the surest did not come true."""
+    PriorTrade.objects.bulk_create(
+        PriorTrade(
+            portfolio=portfolio,
+            external_id=f"{confidence}-{number}",
+            confidence=Decimal(confidence),
+            gain_fraction=Decimal("0.13") if number < won else Decimal("-0.20"),
+            closed_at=market.STOPPED_AT - timedelta(days=1 + number),
+            source="put there to be seen",
+        )
+        for confidence, won, closed in RECORD
+        for number in range(closed)
+    )
 
 
 def check(portfolio: Portfolio) -> None:
