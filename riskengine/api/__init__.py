@@ -3,6 +3,7 @@ the guards, their alerts, signals and their record, and replays."""
 
 from riskengine.api import (
     alerts,
+    companies,
     confidence,
     entries,
     guards,
@@ -29,4 +30,5 @@ urlpatterns = [
     *signals.urlpatterns,
     *webhook.urlpatterns,
     *confidence.urlpatterns,
+    *companies.urlpatterns,
 ]
