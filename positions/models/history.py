@@ -161,6 +161,7 @@ class CorrelationRun(models.Model):
                 fields=["as_of_on", "window_sessions", "min_common_sessions", "method", "decay"],
                 violation_error_message="This matrix is already computed.",
             ),
+            within("correlationrun_decay_bounds", "decay", 0, 1, "The decay must be between 0 and 1."),
             one_of("correlationrun_method_known", "method", CorrelationMethod, "The method is not known."),
             within("correlationrun_window_bounds", "window_sessions", 2, 10_000, "A window has 2 to 10,000 returns."),
         ]
