@@ -89,9 +89,10 @@ def _post(url: SplitResult, host: str, port: int, address: Address, body: bytes,
     """The status of the answer. The whole of it may last `WHOLE_SECONDS`, however slowly the receiver speaks."""
     family, sockaddr = address
     connection = http.client.HTTPConnection(host, port)
-    with socket.socket(family, socket.SOCK_STREAM) as plain:
+    # TLS takes the socket over and leaves the plain one without a connection: what hangs up has a handle of its own.
+    with socket.socket(family, socket.SOCK_STREAM) as plain, plain.dup() as handle:
         plain.settimeout(CONNECT_SECONDS)
-        impatience = threading.Timer(WHOLE_SECONDS, _hang_up, [plain])
+        impatience = threading.Timer(WHOLE_SECONDS, _hang_up, [handle])
         impatience.daemon = True
         impatience.start()
         try:
@@ -109,6 +110,6 @@ def _post(url: SplitResult, host: str, port: int, address: Address, body: bytes,
             connection.close()
 
 
-def _hang_up(plain: socket.socket) -> None:
+def _hang_up(handle: socket.socket) -> None:
     with suppress(OSError):
-        plain.shutdown(socket.SHUT_RDWR)
+        handle.shutdown(socket.SHUT_RDWR)

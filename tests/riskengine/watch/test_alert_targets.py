@@ -1,6 +1,9 @@
 """Alerts go to the public internet only, however the way into the private network is dressed up."""
 
 import socket
+import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -241,3 +244,29 @@ def test_an_e_mail_address_is_one(settings: Any) -> None:
     for address in ("desk", "desk@example.com\nBcc: other@example.com", "a@b, c@d.com"):
         with pytest.raises(TargetRefused):
             mail.check(address)
+
+
+def test_a_receiver_that_trickles_its_handshake_is_hung_up_on_too(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS takes the socket over: a byte each moment would keep its silence short and the sender for ever."""
+    settings.ALERTS_ALLOW_PRIVATE_TARGETS = True
+    monkeypatch.setattr(webhook, "WHOLE_SECONDS", 0.4)
+    over = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        caller, _ = listener.accept()
+        with caller, suppress(OSError):
+            caller.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16,384 bytes, of which one comes at a time
+            while not over.wait(0.05):
+                caller.sendall(b"\x02")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=trickle, args=[listener], daemon=True).start()
+        host, port = listener.getsockname()[:2]
+        url = webhook.checked(f"https://{host}:{port}/hook")
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            webhook._post(url, host, port, (socket.AF_INET, (host, port)), b"{}", {})
+        over.set()
+    assert time.monotonic() - began < 5
