@@ -269,4 +269,4 @@ def test_a_receiver_that_trickles_its_handshake_is_hung_up_on_too(
         with pytest.raises(OSError):
             webhook._post(url, host, port, (socket.AF_INET, (host, port)), b"{}", {})
         over.set()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 2, "not the 4 s of silence"
