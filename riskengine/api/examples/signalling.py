@@ -86,7 +86,7 @@ WEBHOOK: dict[str, Any] = {
     "id": "SPX 2026-03-02T15:42:05Z",
     "ticker": "SPX",
     "action": "buy",
-    "confidence": 0.72,
+    "confidence": "0.72",
     "time": "2026-03-02T15:42:05Z",
 }
 WEBHOOK_TAKEN: dict[str, Any] = {

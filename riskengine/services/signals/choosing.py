@@ -77,7 +77,12 @@ def _run(portfolio: Portfolio, now: datetime, ran: Ran) -> None:
     over = [each for each in undecided if each.expires_at <= at]
     for signal in over:
         _to(signal, SignalState.EXPIRED, at, ran, detail=f"Nobody had acted by {signal.expires_at:%H:%M:%S} UTC.")
-    fresh = [each for each in undecided if each.state == SignalState.NEW and each.expires_at > at]
+    new = [each for each in undecided if each.state == SignalState.NEW and each.expires_at > at]
+    for signal in [each for each in new if not each.source.enabled]:
+        # Whoever switches a source off means what it has said already too.
+        said = f"{signal.source.name} was switched off before this was looked at."
+        _to(signal, SignalState.DROPPED, at, ran, code="SOURCE_DISABLED", detail=said)
+    fresh = [each for each in new if each.source.enabled]
     if fresh:
         _choose(portfolio, fresh, at, now, ran)
 

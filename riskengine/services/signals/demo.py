@@ -150,11 +150,11 @@ def _place(
         contract=contract.occ_symbol,
         note="Made up for the demo.",
     )
-    (signal,) = receive(source, [draft], now=now).signals
     try:
+        (signal,) = receive(source, [draft], now=now).signals
         return enter_signal(signal, contract, proven=True, now=now, pace=script.pace, actor_name=ACTOR)
     except PortfolioBusy:
-        return None  # it is new, and entered with all that are
+        return None  # it is sent again, or is new and entered with all that are
 
 
 def _contract(portfolio: Portfolio, script: Script, at: datetime) -> OptionContract | None:

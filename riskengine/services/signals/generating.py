@@ -21,7 +21,8 @@ from riskengine.calculators import generators
 from riskengine.calculators.columns import FloatColumn
 from riskengine.loading.components import Seen, look
 from riskengine.models import Signal, SignalSource, SourceKind
-from riskengine.services.signals.receiving import Draft, receive
+from riskengine.services.decide.entries import PortfolioBusy
+from riskengine.services.signals.receiving import Draft, SignalsRefused, receive
 
 # After the open: a 0DTE bet waits for the first half hour, which is what it is mostly about; a weekly for the opening
 # quotes to settle. Due for as long as a person might still be at breakfast, and not all day.
@@ -77,7 +78,10 @@ def _run(source: SignalSource, now: datetime) -> Generated:
         return Generated()
     drafts = drafts_of(portfolio, seen, session, at)
     if drafts:
-        receive(source, drafts, now=now)
+        try:
+            receive(source, drafts, now=now)
+        except (PortfolioBusy, SignalsRefused):  # another run is saying the same just now: the next one looks again
+            return Generated()
     return Generated(len(drafts), len(instruments) - len(drafts))
 
 

@@ -144,6 +144,15 @@ def test_without_a_listed_expiration_or_a_usable_contract_there_is_nothing_to_bu
     assert not Decision.objects.exists()
 
 
+def test_what_a_source_had_said_before_it_was_switched_off_is_not_entered(bet: Bet) -> None:
+    signal = send(bet)
+    signal.source.enabled = False
+    signal.source.save()
+    assert run(bet) == {"dropped": 1}
+    assert told(signal) == ("dropped", "SOURCE_DISABLED")
+    assert not Decision.objects.exists()
+
+
 def test_a_stale_chain_has_no_usable_contract(bet: Bet) -> None:
     signal = send(bet, contract="", at=bet.at)
     bet.quote(confirmed_at=bet.at - timedelta(hours=2), changed_at=bet.at - timedelta(hours=2))

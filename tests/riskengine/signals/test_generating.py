@@ -136,3 +136,13 @@ def test_a_person_who_places_its_signal_bets_the_minimum_too(bet: Bet, built_in:
     run_signals(now=bet.wall())
     signal = Signal.objects.get()
     assert (signal.state, signal.selection["proven"], signal.selection["scales_with"]) == ("accepted", False, 0.0)
+
+
+def test_two_runs_at_once_speak_once_and_bar_no_other_source(
+    bet: Bet, built_in: SignalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak(bet)
+    monkeypatch.setattr("riskengine.services.signals.generating._has_spoken", lambda source, session: False)
+    other = source(bet, SourceKind.GENERATOR, Handling.SHOW)
+    assert speak(bet, 1).made == 1, "the other one's"
+    assert (built_in.signals.count(), other.signals.count()) == (1, 1)
