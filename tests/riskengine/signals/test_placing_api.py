@@ -174,3 +174,19 @@ def test_the_record_is_read_and_a_tier_that_waits_is_reviewed_once(bet: Bet, mod
     assert (again.status_code, errors(again)) == (422, [("NOTHING_TO_REVIEW", "tier")])
     assert review(bet, signed_in("chief"), reason=" ").status_code == 400
     assert TierReview.objects.count() == 1
+
+
+def test_a_review_that_is_sent_again_under_its_key_is_answered_again(bet: Bet) -> None:
+    lose(bet)
+    chief = factories.user("chief", is_staff=True)
+    chief.user_permissions.add(Permission.objects.get(codename="add_tierreview"))
+    address = f"/api/v1/portfolios/{bet.portfolio.slug}/confidence/review/"
+    body = json.dumps({"tier": "0.7", "reason": "Looked at."})
+    client = signed_in("chief")
+    first, again = (
+        client.post(address, body, content_type="application/json", headers={"Idempotency-Key": "mine"})
+        for _ in range(2)
+    )
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert TierReview.objects.count() == 1
