@@ -68,6 +68,7 @@ RECORDINGS = (
     Recording(lambda: Sessions(read_overrides(recorded.OVERRIDES)), recorded.SESSIONS, recorded.SESSIONS_SOURCE),
     Recording(underlying.Bars, recorded.UNDERLYING_BARS, recorded.OPTIONS_SOURCE),
     Recording(underlying.Closes, recorded.CLOSES, recorded.CLOSES_SOURCE),
+    Recording(underlying.Closes, recorded.INDEX_CLOSES, recorded.INDEX_CLOSES_SOURCE),
     Recording(index.VixDays, recorded.VIX, recorded.VIX_SOURCE),
     *(Recording(options.Quotes, path, recorded.OPTIONS_SOURCE) for path in recorded.QUOTES),
     *(Recording(options.Trades, path, recorded.OPTIONS_SOURCE) for path in recorded.TRADES),

@@ -22,6 +22,7 @@ RECORDED_SOURCES = frozenset(
     {
         recorded.OPTIONS_SOURCE,
         recorded.CLOSES_SOURCE,
+        recorded.INDEX_CLOSES_SOURCE,
         recorded.VIX_SOURCE,
         recorded.SESSIONS_SOURCE,
         recorded.ILLUSTRATIVE_SOURCE,

@@ -143,7 +143,7 @@ def test_only_what_the_recording_lacks_is_waived_and_the_revision_says_so(whole:
 
 
 def test_every_recorded_row_is_imported(whole: Demo) -> None:
-    assert whole.rows_imported == 148_262
+    assert whole.rows_imported == 151_532
     assert OptionQuote.objects.filter(source=recorded.OPTIONS_SOURCE).count() == 19_656 + 73_691
     assert ExchangeSession.objects.count() == 4_526
 

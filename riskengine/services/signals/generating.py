@@ -30,6 +30,7 @@ DUE_AFTER = {SMART_0DTE: timedelta(minutes=30, seconds=5)}
 DUE_AFTER_OTHERS = timedelta(minutes=15)
 DUE_FOR = timedelta(minutes=30)
 MOST_UNDERLYINGS = 50
+COMPANIONS = ("SPY", "QQQ", "IWM")
 
 LABELS = {
     "trend": "Trend: last close against its averages of 20 and 50 sessions",
@@ -73,10 +74,10 @@ def _run(source: SignalSource, now: datetime) -> Generated:
         instruments = _underlyings(portfolio, at)
         if not instruments:
             return Generated()
-        seen = look(portfolio, instruments, calendar, session, at)
+        seen = look(portfolio, [*instruments, *_companions(portfolio, instruments)], calendar, session, at)
     except (OutsideCalendar, ValueError):  # no calendar: nothing is known of the day
         return Generated()
-    drafts = drafts_of(portfolio, seen, session, at)
+    drafts = drafts_of(portfolio, seen, session, at, betting=len(instruments))
     if drafts:
         try:
             receive(source, drafts, now=now)
@@ -99,8 +100,17 @@ def _underlyings(portfolio: Portfolio, at: datetime) -> list[Instrument]:
     return list(Instrument.objects.filter(symbol__in=symbols).order_by("symbol")[:MOST_UNDERLYINGS])
 
 
-def drafts_of(portfolio: Portfolio, seen: Seen, session: Session, at: datetime) -> list[Draft]:
-    """A signal for each underlying that something is said of, with every component it was made of."""
+def _companions(portfolio: Portfolio, instruments: Sequence[Instrument]) -> list[Instrument]:
+    """The other index funds, whose options need not be quoted to tell whether the market agrees (0DTE)."""
+    if portfolio.system != SMART_0DTE:
+        return []
+    known = [each.pk for each in instruments]
+    return list(Instrument.objects.filter(symbol__in=COMPANIONS).exclude(pk__in=known).order_by("symbol"))
+
+
+def drafts_of(portfolio: Portfolio, seen: Seen, session: Session, at: datetime, *, betting: int) -> list[Draft]:
+    """A signal for each of the first `betting` underlyings that something is said of, with every component it was made
+    of; the others only say whether they move the same way."""
     zero_dte = portfolio.system == SMART_0DTE
     weights = generators.SMART_0DTE_WEIGHTS if zero_dte else generators.MAG7_7DTE_WEIGHTS
     strengths = _strengths(seen)
@@ -110,7 +120,7 @@ def drafts_of(portfolio: Portfolio, seen: Seen, session: Session, at: datetime) 
         np.column_stack([strengths[name] for name in weights]), np.array(list(weights.values())), calm
     )
     drafts = []
-    for i, instrument in enumerate(seen.instruments):
+    for i, instrument in enumerate(seen.instruments[:betting]):
         if combined.direction[i] == 0:
             continue
         drafts.append(

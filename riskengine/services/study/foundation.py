@@ -21,7 +21,7 @@ from positions.services.imports import cell
 
 OWNER = "replay"
 SEEDED_AT = datetime(2000, 1, 1, tzinfo=UTC)  # wall time of what a template holds: the same in every one
-BASE = (recorded.SESSIONS, recorded.CLOSES, recorded.VIX, recorded.FUNDAMENTALS)
+BASE = (recorded.SESSIONS, recorded.CLOSES, recorded.INDEX_CLOSES, recorded.VIX, recorded.FUNDAMENTALS)
 
 
 def foundation() -> Template:

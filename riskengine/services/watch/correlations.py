@@ -5,7 +5,7 @@ method and sample stand beside each pair, and a pair that cannot be measured is 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ from riskengine.loading.revisions import terms_in_force
 from riskengine.services.decide.inputs import known
 
 MOST_UNDERLYINGS = 30
+MOST_LOOKS = 500  # profiles and market dates in one run
 SIX_PLACES = Decimal("0.000001")
 METHODS = PARAMETERS["correlation_method"].choices
 METHOD_WORDS = {
@@ -75,16 +76,23 @@ def correlations_of(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
 
 
 def keep_correlations(*, now: datetime) -> int:
-    """Keep the matrix of the session before, once for each way of measuring that a portfolio has; how many were new."""
-    kept = 0
-    for portfolio in Portfolio.objects.exclude(mode=Mode.OFF).select_related("clock", "profile").order_by("pk"):
+    """Keep the matrix of the session before, once for each way of measuring that a portfolio has; how many were new.
+
+    Looked at once for each profile and market date, however many portfolios share them, and so many of those at most.
+    """
+    portfolios = Portfolio.objects.exclude(mode=Mode.OFF).select_related("clock").order_by("pk")
+    alike: dict[tuple[int, date], datetime] = {}
+    for portfolio in portfolios:
         at = market_now(portfolio.clock, now)
+        alike.setdefault((portfolio.profile_id, new_york_date(at)), at)
+    kept = 0
+    for (profile_id, _), at in list(alike.items())[:MOST_LOOKS]:
         try:
             calendar, session = _session(at)
             before = calendar.previous(session.day)
         except OutsideCalendar:
             continue
-        way = way_of(terms_in_force(portfolio.profile_id).limits)
+        way = way_of(terms_in_force(profile_id).limits)
         named = _named(before, way)
         if CorrelationRun.objects.filter(**named).exists():
             continue

@@ -146,3 +146,44 @@ def test_two_runs_at_once_speak_once_and_bar_no_other_source(
     other = source(bet, SourceKind.GENERATOR, Handling.SHOW)
     assert speak(bet, 1).made == 1, "the other one's"
     assert (built_in.signals.count(), other.signals.count()) == (1, 1)
+
+
+# ---- Smart-0DTE ----
+
+
+@pytest.fixture
+def index_bet(monkeypatch: pytest.MonkeyPatch) -> Bet:
+    """Smart-0DTE at 10:01: SPX, which has risen for weeks, rose 1% in its first half hour; SPY and QQQ rose too."""
+    monkeypatch.setattr("riskengine.loading.components.VIX_SESSIONS", 60)
+    made = checked(market.zero_dte(at=market.MORNING.replace(hour=10, minute=1)))
+    market.closes("SPX", lambda number: 0.3 + 0.1 * (number % 2), sessions_back=62)
+    vix_history()
+    for symbol, gain in (("SPX", "1.01"), ("SPY", "1.008"), ("QQQ", "1.02"), ("IWM", "0.99")):
+        opens = market.new_york_instant(MONDAY, market.MORNING.replace(hour=9, minute=31, second=0))
+        price = market.PRICES.get(symbol, Decimal(200))
+        market.bar(symbol, opens, price)
+        market.bar(symbol, opens + timedelta(minutes=29), price * Decimal(gain))
+    source(made, SourceKind.GENERATOR, Handling.SHOW)
+    return made
+
+
+def components(bet: Bet) -> dict[str, float | None]:
+    return {each["name"]: each["value"] for each in Signal.objects.get().components}
+
+
+def test_an_index_bet_waits_for_the_first_half_hour_and_asks_the_other_funds(index_bet: Bet) -> None:
+    assert speak(index_bet, -1.2).made == 0, "09:59"
+    assert speak(index_bet).made == 1
+    signal = Signal.objects.get()
+    assert (signal.underlying.symbol, signal.direction) == ("SPX", "LONG_CALL"), "SPY has no options here: no signal"
+    found = components(index_bet)
+    assert found["cross_asset"] == pytest.approx(2 / 3, abs=1e-6), "SPY and QQQ agree, IWM does not"
+    assert found["intraday_momentum"] is not None
+    assert found["intraday_momentum"] > 0.9
+
+
+def test_without_a_price_at_ten_the_half_hour_is_not_known(index_bet: Bet) -> None:
+    market.UnderlyingBar.objects.filter(instrument__symbol="SPX", close__gt=market.SPX).delete()
+    speak(index_bet)
+    assert components(index_bet)["intraday_momentum"] is None
+    assert Signal.objects.get().note == "60% of the weights are known"
