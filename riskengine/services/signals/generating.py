@@ -6,14 +6,15 @@ and what they generate bets the minimum until their own closed trades are a reco
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from django.db.models import Q
 
 from accounts.defaults import SMART_0DTE
-from positions.market.calendar import OutsideCalendar, Session, new_york_date
+from positions.market.calendar import Calendar, OutsideCalendar, Session, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import calendar_around, quoted_underlyings
 from positions.models import Instrument, Portfolio
@@ -30,6 +31,7 @@ DUE_AFTER = {SMART_0DTE: timedelta(minutes=30, seconds=5)}
 DUE_AFTER_OTHERS = timedelta(minutes=15)
 DUE_FOR = timedelta(minutes=30)
 MOST_UNDERLYINGS = 50
+MOST_TURNS = 50  # sources that speak in one run; the others in the next, 2 s later
 COMPANIONS = ("SPY", "QQQ", "IWM")
 
 LABELS = {
@@ -51,33 +53,79 @@ class Generated:
     silent: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A source that is due, in its own market's session and time."""
+
+    source: SignalSource
+    calendar: Calendar
+    session: Session
+    at: datetime
+
+
 def run_generators(*, now: datetime, portfolio_ids: Iterable[int] | None = None) -> Generated:
-    """Let every built-in source that is due speak, once a session, at wall time `now`."""
+    """Let every built-in source that is due speak, once a session, at wall time `now`; so many at once at most.
+
+    Where nothing is due it takes a statement, one for each market date, and one that asks who has spoken.
+    """
     sources = SignalSource.objects.filter(kind=SourceKind.GENERATOR, enabled=True)
     if portfolio_ids is not None:
         sources = sources.filter(portfolio_id__in=list(portfolio_ids))
     made = silent = 0
-    for source in sources.select_related("portfolio__clock", "portfolio__profile").order_by("pk"):
-        found = _run(source, now)
+    for turn in _due(sources.select_related("portfolio__clock", "portfolio__profile").order_by("pk"), now)[:MOST_TURNS]:
+        found = _speak(turn, now)
         made, silent = made + found.made, silent + found.silent
     return Generated(made, silent)
 
 
-def _run(source: SignalSource, now: datetime) -> Generated:
-    portfolio = source.portfolio
-    at = market_now(portfolio.clock, now)
+def _due(sources: Iterable[SignalSource], now: datetime) -> list[_Turn]:
+    """Whose time it is and who has not spoken in this session."""
+    days: dict[date, tuple[Calendar, Session] | None] = {}
+    turns: list[_Turn] = []
+    for source in sources:
+        at = market_now(source.portfolio.clock, now)
+        day = new_york_date(at)
+        if day not in days:
+            days[day] = _session_of(at)
+        known = days[day]
+        if known is not None and is_due(source.portfolio, known[1], at):
+            turns.append(_Turn(source, *known, at))
+    spoken = _spoken(turns)
+    return [each for each in turns if (each.source.pk, f"{each.session.day}") not in spoken]
+
+
+def _spoken(turns: Sequence[_Turn]) -> set[tuple[int, str]]:
+    """By source and day. One statement, none where nobody is due."""
+    if not turns:
+        return set()
+    said = Q()
+    for day in {each.session.day for each in turns}:
+        said |= Q(external_id__startswith=f"{day} ")
+    rows = Signal.objects.filter(said, source__in=[each.source.pk for each in turns])
+    return {(pk, number.split()[0]) for pk, number in rows.values_list("source_id", "external_id")}
+
+
+def _session_of(at: datetime) -> tuple[Calendar, Session] | None:
+    """None on a day without a session, and where the table does not know the day."""
     try:
         calendar = calendar_around(at)
         session = calendar.session(new_york_date(at))
-        if session is None or not is_due(portfolio, session, at) or _has_spoken(source, session):
-            return Generated()
-        instruments = _underlyings(portfolio, at)
-        if not instruments:
-            return Generated()
-        seen = look(portfolio, [*instruments, *_companions(portfolio, instruments)], calendar, session, at)
-    except (OutsideCalendar, ValueError):  # no calendar: nothing is known of the day
+    except (ValueError, OutsideCalendar):  # no table at all, or one that does not reach the day
+        return None
+    return None if session is None else (calendar, session)
+
+
+def _speak(turn: _Turn, now: datetime) -> Generated:
+    source, portfolio = turn.source, turn.source.portfolio
+    instruments = _underlyings(portfolio, turn.at)
+    if not instruments:
         return Generated()
-    drafts = drafts_of(portfolio, seen, session, at, betting=len(instruments))
+    companions = _companions(portfolio, instruments)
+    try:
+        seen = look(portfolio, [*instruments, *companions], turn.calendar, turn.session, turn.at)
+    except OutsideCalendar:  # it does not reach back far enough
+        return Generated()
+    drafts = drafts_of(portfolio, seen, turn.session, turn.at, betting=len(instruments))
     if drafts:
         try:
             receive(source, drafts, now=now)
@@ -89,10 +137,6 @@ def _run(source: SignalSource, now: datetime) -> Generated:
 def is_due(portfolio: Portfolio, session: Session, at: datetime) -> bool:
     due = session.opens_at + DUE_AFTER.get(portfolio.system, DUE_AFTER_OTHERS)
     return due <= at < min(due + DUE_FOR, session.closes_at)
-
-
-def _has_spoken(source: SignalSource, session: Session) -> bool:
-    return Signal.objects.filter(source=source, external_id__startswith=f"{session.day} ").exists()
 
 
 def _underlyings(portfolio: Portfolio, at: datetime) -> list[Instrument]:

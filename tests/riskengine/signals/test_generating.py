@@ -142,7 +142,7 @@ def test_two_runs_at_once_speak_once_and_bar_no_other_source(
     bet: Bet, built_in: SignalSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speak(bet)
-    monkeypatch.setattr("riskengine.services.signals.generating._has_spoken", lambda source, session: False)
+    monkeypatch.setattr("riskengine.services.signals.generating._spoken", lambda turns: set())
     other = source(bet, SourceKind.GENERATOR, Handling.SHOW)
     assert speak(bet, 1).made == 1, "the other one's"
     assert (built_in.signals.count(), other.signals.count()) == (1, 1)
