@@ -39,7 +39,7 @@ from riskengine.calculators.columns import (
     where,
     whole_contracts,
 )
-from riskengine.calculators.correlation import AbsoluteCorrelation, absolute_correlation
+from riskengine.calculators.correlation import AbsoluteCorrelation, absolute_correlation, factor_of
 from riskengine.calculators.fundamentals import fundamental_factor, relative_factor
 from riskengine.calculators.limits import REFUSE, RELATIVE, Limits
 from riskengine.calculators.rules import (
@@ -146,14 +146,12 @@ def fundamental_ceiling(case: Case) -> Finding:
 def correlation_factor(case: Case) -> Finding:
     """K: ×0.5 above 0.8, 0.75 above 0.6, 1.2 under 0.3, else 1, by the average |rho| with the open positions.
 
-    No positions: 1. No pair measurable: 0.8. Some not measurable: at most 0.8. The average is never divided out: the
-    sum is compared with threshold x count.
+    No positions: 1. No pair measurable: 0.8. Some not measurable: at most 0.8.
     """
-    missing, pairs = case.limits.correlation_missing_factor, case.pairs
+    pairs, limits = case.pairs, case.limits
+    says = factor_of(pairs, limits.correlation_factor, limits.correlation_missing_factor)
     measured: FloatColumn = 1.0 * pairs.measured  # type: ignore[assignment]
-    tier = case.limits.correlation_factor.at(pairs.total, measured)
-    says = where(pairs.missing == 0, tier, lower_of(tier, missing))
-    return ratio(pairs.total, measured), where(measured + pairs.missing == 0, 1.0, where(measured == 0, missing, says))
+    return ratio(pairs.total, measured), says
 
 
 @rule("CONFIDENCE_CEILING", "Never over the tier", Effect.CEILING, "multiple", "SPEC section 4 (4)")

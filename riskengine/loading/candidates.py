@@ -18,7 +18,7 @@ from accounts.models import RiskProfileRevision
 from positions.market.calendar import Calendar, OutsideCalendar, Session, days_to_expiration, new_york_date
 from positions.market.clock import market_now
 from positions.market_selectors import RECORDED_LEVELS, QuotedContract, VixLevel, calendar_around, vix_at
-from positions.models import Decision, Fundamental, Portfolio
+from positions.models import Decision, Portfolio
 from riskengine.calculators import correlation, exposure
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
 from riskengine.calculators.fundamentals import Fundamentals, Score, score_book
@@ -235,17 +235,8 @@ def candidates_of(situation: Situation, rows: Sequence[QuotedContract]) -> Candi
 
 
 def _fundamentals(situation: Situation, rows: Sequence[QuotedContract]) -> Fundamentals:
-    found: list[Fundamental | None] = [situation.facts.fundamentals.get(row.underlying_id) for row in rows]
-    age = [None if each is None else (situation.session.day - each.as_of_on).days for each in found]
-    return Fundamentals(
-        earnings_surprise=market.column([each and each.earnings_surprise_percent for each in found]),
-        buy_ratings=market.column([each and each.analyst_buy_percent for each in found]),
-        sell_ratings=market.column([each and each.analyst_sell_percent for each in found]),
-        pe=market.column([each and each.pe_ratio for each in found]),
-        sector_pe=market.column([each and each.sector_pe_ratio for each in found]),
-        age_days=market.column(age),
-        call=np.array([row.right == "C" for row in rows], bool),
-    )
+    found = [situation.facts.fundamentals.get(row.underlying_id) for row in rows]
+    return market.figures(found, situation.session.day, np.array([row.right == "C" for row in rows], bool))
 
 
 def _correlations(

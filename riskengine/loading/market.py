@@ -10,7 +10,9 @@ import numpy as np
 from positions.market.contracts import CLASSES, TICK_TABLES
 from positions.market.ticks import TICK_CHANGES_AT, tick_columns
 from positions.market_selectors import Closes, QuotedContract
+from positions.models import Fundamental
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
+from riskengine.calculators.fundamentals import Fundamentals
 
 
 def column(values: Sequence[Decimal | float | int | None]) -> FloatColumn:
@@ -85,3 +87,16 @@ def close_matrix(closes: Mapping[int, Closes], instruments: Sequence[int], days:
         if found is not None:
             prices[k, [place[day] for day in found.days]] = column(found.adjusted_closes)
     return prices
+
+
+def figures(found: Sequence[Fundamental | None], day: date, call: BoolColumn) -> Fundamentals:
+    """The inputs of the fundamental score, a row for each of `found`, as old as they are on a New York date."""
+    return Fundamentals(
+        earnings_surprise=column([each and each.earnings_surprise_percent for each in found]),
+        buy_ratings=column([each and each.analyst_buy_percent for each in found]),
+        sell_ratings=column([each and each.analyst_sell_percent for each in found]),
+        pe=column([each and each.pe_ratio for each in found]),
+        sector_pe=column([each and each.sector_pe_ratio for each in found]),
+        age_days=column([None if each is None else (day - each.as_of_on).days for each in found]),
+        call=call,
+    )

@@ -16,7 +16,7 @@ from positions.market_selectors import fundamentals_at, quoted_underlyings
 from positions.models import Blackout, EarningsDate, ExDividendDate, Fundamental, Instrument, Portfolio
 from riskengine.calculators.fundamentals import Fundamentals, Score, breakdown, score_book
 from riskengine.calculators.limits import ABSOLUTE, Limits
-from riskengine.loading.market import column
+from riskengine.loading.market import figures
 from riskengine.loading.revisions import terms_in_force
 from riskengine.services.decide.inputs import known, ny
 
@@ -32,8 +32,8 @@ def companies_of(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     limits = terms_in_force(portfolio.profile_id).limits
     instruments = _instruments(portfolio, at)
     ids = [each.pk for each in instruments]
-    figures = fundamentals_at(ids, on=today)
-    found = [figures.get(pk) for pk in ids]
+    known_by = fundamentals_at(ids, on=today)
+    found = [known_by.get(pk) for pk in ids]
     calls, puts = (_score(found, today, limits, call=call) for call in (True, False))
     earnings, dividends = _earnings(ids, today), _dividends(ids, today)
     return {
@@ -70,15 +70,7 @@ def _instruments(portfolio: Portfolio, at: datetime) -> list[Instrument]:
 def _score(
     found: Sequence[Fundamental | None], today: date, limits: Limits, *, call: bool
 ) -> tuple[Fundamentals, Score]:
-    book = Fundamentals(
-        earnings_surprise=column([each and each.earnings_surprise_percent for each in found]),
-        buy_ratings=column([each and each.analyst_buy_percent for each in found]),
-        sell_ratings=column([each and each.analyst_sell_percent for each in found]),
-        pe=column([each and each.pe_ratio for each in found]),
-        sector_pe=column([each and each.sector_pe_ratio for each in found]),
-        age_days=column([None if each is None else (today - each.as_of_on).days for each in found]),
-        call=np.full(len(found), call),
-    )
+    book = figures(found, today, np.full(len(found), call))
     return book, score_book(book, limits)
 
 
