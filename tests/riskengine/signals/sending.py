@@ -1,12 +1,18 @@
 """Sources and signals in front of the bets of `tests.riskengine.market`."""
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from positions.market.calendar import new_york_instant
+from positions.models import ClockKind
+from positions.services.portfolio import ClockSetting
 from riskengine.models import Handling, Signal, SignalSource, SourceKind
+from riskengine.services.signals.choosing import run_signals
 from riskengine.services.signals.receiving import Draft, receive
 from tests import factories
+from tests.riskengine import market
+from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
 
 
@@ -36,3 +42,31 @@ def send(
     """A signal, received."""
     (signal,) = receive(of or source(bet), [draft(bet, confidence, **changes)], now=bet.wall(at)).signals
     return signal
+
+
+def beside(bet: Bet) -> Bet:
+    """Another account in front of the same contract."""
+    clock = ClockSetting(
+        kind=ClockKind.RECORDED,
+        market_started_at=new_york_instant(market.MONDAY, market.STARTS),
+        market_ends_at=new_york_instant(market.MONDAY, time(23)),
+        label="the same market",
+    )
+    profile = factories.profile(now=market.WALL)
+    made = factories.portfolio(
+        of=profile, clock=clock, quote_source=market.SOURCE, now=market.WALL, cash=Decimal(60_000)
+    )
+    return checked(Bet(made, bet.contract, bet.at))
+
+
+def run(bet: Bet, minutes: float = 0) -> dict[str, int]:
+    return run_signals(now=bet.wall(bet.at + timedelta(minutes=minutes))).states
+
+
+def told(signal: Signal) -> tuple[str, str]:
+    signal.refresh_from_db()
+    return signal.state, signal.dropped_code
+
+
+def states(signal: Signal) -> list[str]:
+    return list(signal.events.order_by("id").values_list("state", flat=True))

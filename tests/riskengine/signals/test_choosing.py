@@ -1,21 +1,18 @@
 """What becomes of signals: selected, entered past every gate, expired, traded, or dropped with a reason."""
 
-from datetime import time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from positions.market.calendar import new_york_instant
-from positions.models import ClockKind, Decision, Order, OrderStatus, Portfolio
-from positions.services.portfolio import ClockSetting
-from riskengine.models import Handling, Signal, SourceKind
-from riskengine.services.signals.choosing import run_signals
+from positions.models import Decision, Order, OrderStatus, Portfolio
+from riskengine.models import Handling, SourceKind
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
-from tests.riskengine.signals.sending import send, source
+from tests.riskengine.signals.sending import beside, run, send, source, states, told
 
 pytestmark = pytest.mark.django_db
 
@@ -23,34 +20,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def bet() -> Bet:
     return checked(market.zero_dte())
-
-
-def beside(bet: Bet) -> Bet:
-    """Another account in front of the same contract."""
-    clock = ClockSetting(
-        kind=ClockKind.RECORDED,
-        market_started_at=new_york_instant(market.MONDAY, market.STARTS),
-        market_ends_at=new_york_instant(market.MONDAY, time(23)),
-        label="the same market",
-    )
-    profile = factories.profile(now=market.WALL)
-    made = factories.portfolio(
-        of=profile, clock=clock, quote_source=market.SOURCE, now=market.WALL, cash=Decimal(60_000)
-    )
-    return checked(Bet(made, bet.contract, bet.at))
-
-
-def run(bet: Bet, minutes: float = 0) -> dict[str, int]:
-    return run_signals(now=bet.wall(bet.at + timedelta(minutes=minutes))).states
-
-
-def told(signal: Signal) -> tuple[str, str]:
-    signal.refresh_from_db()
-    return signal.state, signal.dropped_code
-
-
-def states(signal: Signal) -> list[str]:
-    return list(signal.events.order_by("id").values_list("state", flat=True))
 
 
 # ---- The life of one that enters ----
