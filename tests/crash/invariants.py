@@ -51,6 +51,14 @@ RULES: Mapping[str, str] = {
             FROM positions_fill f JOIN positions_order o ON o.id = f.order_id WHERE f.position_id = p.id) b ON true
         WHERE b.bought <> p.quantity_opened OR b.sold > p.quantity_opened
            OR (p.close_cause NOT IN ('settled', 'expired') AND p.quantity_open <> p.quantity_opened - b.sold)""",
+    "a signal has one entry, and knows it": """
+        SELECT d.id, d.idempotency_key, s.id, s.state FROM positions_decision d
+        LEFT JOIN riskengine_signal s ON s.decision_id = d.id
+        WHERE starts_with(d.idempotency_key, 'signal:') AND d.idempotency_key IS DISTINCT FROM 'signal:' || s.id""",
+    "a traded signal has its position, a dropped one its reason": """
+        SELECT s.id, s.state, s.decision_id FROM riskengine_signal s
+        WHERE s.state = 'traded' AND NOT EXISTS (SELECT FROM positions_position p WHERE p.decision_id = s.decision_id)
+           OR s.state = 'dropped' AND s.dropped_code = ''""",
     "no slice is closed twice": """
         SELECT s.position_id, s.number, s.contracts_filled, t.taken, t.so_far FROM positions_exitslice s
         JOIN positions_position p ON p.id = s.position_id

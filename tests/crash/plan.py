@@ -143,6 +143,7 @@ def _at_rest(session: Session) -> list[str]:
 def _counts(session: Session) -> dict[str, int]:
     tables = {
         "orders": "positions_order",
+        "signals": "riskengine_signal",
         "fills": "positions_fill",
         "positions": "positions_position",
         "profit takings": "positions_partialprofittaking",

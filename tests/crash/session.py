@@ -30,6 +30,7 @@ WORDS = {
     "exit": "--queues exit",
     "orders": "--queues orders",
     "risk": "--queues risk",
+    "market": "--queues market",
     "work": "--queues work",
     "beat": " beat ",
 }

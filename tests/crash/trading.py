@@ -28,8 +28,10 @@ from positions.market.calendar import new_york_instant  # noqa: E402
 from positions.market.clock import market_now  # noqa: E402
 from positions.models import MarketClock, OptionContract, OptionQuote, Portfolio  # noqa: E402
 from positions.services.portfolio import ClockSetting  # noqa: E402
+from riskengine.models import SignalSource  # noqa: E402
 from riskengine.services.decide.entries import PortfolioBusy, authorise_entry  # noqa: E402
 from riskengine.services.decide.request import EntryRequest  # noqa: E402
+from riskengine.services.signals.receiving import Draft, receive  # noqa: E402
 from riskengine.services.watch.kill import Verb, kill  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.crash.invariants import BUSY, GUARDED  # noqa: E402
@@ -96,6 +98,20 @@ def bars(at: datetime) -> None:
         market.bar(symbol, at)
 
 
+def source_of(portfolio: Portfolio) -> SignalSource:
+    found, _ = SignalSource.objects.get_or_create(
+        slug=f"signals-of-{portfolio.slug}",
+        defaults={
+            "portfolio": portfolio,
+            "name": "crash test",
+            "kind": "api",
+            "handling": "enter",
+            "created_at": datetime.now(UTC),
+        },
+    )
+    return found
+
+
 class Trader:
     """Prices wander around what they were and jump now and then: slices are reached, stops are hit."""
 
@@ -144,6 +160,18 @@ class Trader:
             self.asked = slug, f"crash {os.getpid()} {self.bets}", self.dice.choice(self.contracts)
         slug, key, contract = self.asked
         portfolio = Portfolio.objects.select_related("profile", "clock").get(slug=slug)
+        if self.bets % 4 == 0:  # as a signal, which the product enters by itself
+            with suppress(PortfolioBusy):
+                said = Draft(
+                    external_id=key,
+                    symbol="SPX",
+                    direction="LONG_CALL",
+                    confidence=Decimal("0.70"),
+                    contract=contract.occ_symbol,
+                )
+                receive(source_of(portfolio), [said], now=datetime.now(UTC))
+                self.asked = None
+            return
         with suppress(PortfolioBusy):
             authorise_entry(
                 portfolio=portfolio,
