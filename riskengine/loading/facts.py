@@ -266,13 +266,13 @@ def read_standing(portfolio: Portfolio, at: datetime, limits: Limits, confirming
                                WHERE r.portfolio_id = %(portfolio)s AND r.state = 'unknown'),
                    (SELECT coalesce(json_agg(json_build_array(tier::float8, extract(epoch FROM at))), '[]')
                     FROM (SELECT tier, max(reviewed_at) AS at FROM riskengine_tierreview
-                          WHERE portfolio_id = %(portfolio)s GROUP BY tier) each),
+                          WHERE portfolio_id = %(portfolio)s AND reviewed_at <= %(at)s GROUP BY tier) each),
                    count(*), count(*) FILTER (WHERE realised_pnl > 0),
                    avg(realised_pnl / nullif(entry_cost, 0)) FILTER (WHERE realised_pnl > 0),
                    -avg(realised_pnl / nullif(entry_cost, 0)) FILTER (WHERE NOT realised_pnl > 0)
             FROM positions_position WHERE portfolio_id = %(portfolio)s AND status = 'closed'
             """,
-            {"portfolio": portfolio.pk, "since": since, "confirming": confirming.pk if confirming else None},
+            {"portfolio": portfolio.pk, "at": at, "since": since, "confirming": confirming.pk if confirming else None},
         )
         opening_intents, latched, checked_at, risk_known, reviewed, *record = cursor.fetchone()
         cursor.execute(

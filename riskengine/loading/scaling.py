@@ -5,7 +5,7 @@ The gate reads the raw confidence and never this one (A-21). Calibration begins 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -113,7 +113,11 @@ def _since_review(
 ) -> Reliability:
     last = {round(tier, 6): at for tier, at in reviewed.items()}
     begins = [round(float(edges[tier]), 6) for tier in tier_of(raw, edges)] if len(raw) else []
+    before = [tier for tier, each in zip(begins, trades, strict=True) if tier in last and each.closed_at <= last[tier]]
     counts = np.array(
         [tier not in last or each.closed_at > last[tier] for tier, each in zip(begins, trades, strict=True)], bool
     )
-    return reliability(raw[counts], won[counts], gain[counts], edges, certain_trades=needed)
+    found = reliability(raw[counts], won[counts], gain[counts], edges, certain_trades=0)
+    # A review takes trades from its own tier's case alone: counted off for all, it would let another tier scale again.
+    enough = [len(raw) - before.count(round(float(edge), 6)) >= needed for edge in edges]
+    return replace(found, under_break_even=found.under_break_even & np.array(enough, bool))

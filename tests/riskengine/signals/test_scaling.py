@@ -114,6 +114,24 @@ def test_only_a_risk_manager_reviews_a_tier_and_only_one_that_waits(bet: Bet) ->
         review_tier(**asked | {"reason": " "}, tier=Decimal("0.8"), actor=manager)
 
 
+def test_a_review_of_one_tier_lets_no_other_tier_scale_again(bet: Bet) -> None:
+    """Twenty trades of each of two tiers: without those of the reviewed one there are under thirty in the account."""
+    record(bet, "0.82", 2, 18)
+    record(bet, "0.72", 2, 18)
+    manager = User.objects.create_superuser(username="manager", password="secret")
+    review_tier(portfolio=bet.portfolio, tier=Decimal("0.8"), reason="New rules.", actor=manager, now=bet.wall())
+    assert said(bet, "scaling_confidence", "0.72")[0] == 0.0, "nobody looked at this one"
+    assert said(bet, "scaling_confidence", "0.82")[0] > 0.0
+
+
+def test_a_review_made_after_the_moment_is_not_known_at_it(bet: Bet) -> None:
+    record(bet, "0.82", 10, 30)
+    manager = User.objects.create_superuser(username="manager", password="secret")
+    later = bet.wall(bet.at + timedelta(minutes=1))
+    review_tier(portfolio=bet.portfolio, tier=Decimal("0.8"), reason="New rules.", actor=manager, now=later)
+    assert said(bet, "scaling_confidence", "0.85")[0] == 0.0
+
+
 def test_trades_closed_after_the_moment_are_not_known_at_it(bet: Bet) -> None:
     record(bet, "0.90", 10, 30, days_ago=-1)
     assert said(bet, "scaling_confidence", "0.90")[0] == 0.9
