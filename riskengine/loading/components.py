@@ -10,16 +10,18 @@ from decimal import Decimal
 
 import numpy as np
 from django.db import connection
+from django.db.models import Max
 
 from positions.market.calendar import Calendar, Session
 from positions.market_selectors import closes_before, fundamentals_at, vix_at
-from positions.models import Fundamental, Instrument, Portfolio
+from positions.models import EarningsDate, Fundamental, Instrument, Portfolio
 from riskengine.calculators.columns import FloatColumn
 from riskengine.loading import market
 
 CLOSES = 61  # 60 returns; the longest average needs 50
 VIX_SESSIONS = 252  # a year
 HALF_HOUR = timedelta(minutes=30)
+FIRST_BY = timedelta(minutes=5)  # after the open: what began later moved for less than half an hour
 OF_A_DAY = 252**-0.5 / 100.0  # VIX in points a year, as a fraction a day
 
 
@@ -28,7 +30,7 @@ class Seen:
     """Shape (n,) by underlying, `closes` (n, 61) adjusted, oldest first, `vix_history` (252,) daily closes in points.
 
     `half_hour` is the return of the session's first half hour, `volatility` that of a day, both fractions; `figures`
-    the fundamentals (None where none), `figures_age` their age in calendar days.
+    the fundamentals (None where none), `surprise_age` the calendar days since the earnings they speak of.
     """
 
     instruments: tuple[Instrument, ...]
@@ -39,13 +41,13 @@ class Seen:
     vix1d: float
     vix_history: FloatColumn
     figures: tuple[Fundamental | None, ...]
-    figures_age: FloatColumn
+    surprise_age: FloatColumn
 
 
 def look(
     portfolio: Portfolio, instruments: Sequence[Instrument], calendar: Calendar, session: Session, at: datetime
 ) -> Seen:
-    """What was known of these underlyings at market time `at`. Six statements."""
+    """What was known of these underlyings at market time `at`. Seven statements."""
     ids = [each.pk for each in instruments]
     days = [calendar.back(session.day, count).day for count in range(CLOSES, 0, -1)]
     closes = market.close_matrix(closes_before(ids, before=session.day, sessions=CLOSES, calendar=calendar), ids, days)
@@ -61,8 +63,17 @@ def look(
         vix1d=_level(portfolio, at, "VIX1D"),
         vix_history=_history(calendar, session),
         figures=found,
-        figures_age=market.column([None if each is None else (session.day - each.as_of_on).days for each in found]),
+        surprise_age=_surprise_age(ids, found, session),
     )
+
+
+def _surprise_age(ids: Sequence[int], found: Sequence[Fundamental | None], session: Session) -> FloatColumn:
+    """Days since the last earnings on record; since the row, where no date is. A row that is written anew each day
+    would otherwise keep an old surprise new."""
+    reported = EarningsDate.objects.filter(instrument_id__in=ids, reports_on__lt=session.day)
+    last = dict(reported.order_by().values_list("instrument_id").annotate(last=Max("reports_on")))
+    since = [None if row is None else last.get(pk, row.as_of_on) for pk, row in zip(ids, found, strict=True)]
+    return market.column([None if day is None else (session.day - day).days for day in since])
 
 
 def _level(portfolio: Portfolio, at: datetime, index: str) -> float:
@@ -94,10 +105,10 @@ def _half_hour(ids: Sequence[int], source: str, session: Session, at: datetime) 
         cursor.execute(
             """
             SELECT DISTINCT ON (instrument_id) instrument_id, open FROM positions_underlyingbar
-            WHERE instrument_id = ANY(%(ids)s) AND source = %(source)s AND bar_at > %(open)s AND bar_at <= %(until)s
+            WHERE instrument_id = ANY(%(ids)s) AND source = %(source)s AND bar_at > %(open)s AND bar_at <= %(first)s
             ORDER BY instrument_id, bar_at
             """,
-            {"ids": list(ids), "source": source, "open": session.opens_at, "until": until},
+            {"ids": list(ids), "source": source, "open": session.opens_at, "first": session.opens_at + FIRST_BY},
         )
         first: dict[int, Decimal] = dict(cursor.fetchall())
         cursor.execute(

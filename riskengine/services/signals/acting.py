@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -14,7 +14,7 @@ from riskengine.loading.candidates import load_situation
 from riskengine.loading.revisions import terms_in_force
 from riskengine.models import Signal, SignalEvent, SignalState, SourceKind, TierReview
 from riskengine.services.decide.entries import Authorised, IdempotencyConflict, authorise_entry
-from riskengine.services.decide.request import EntryRequest
+from riskengine.services.decide.request import SIX_PLACES, EntryRequest
 from riskengine.services.signals.locking import locked_signal
 from riskengine.services.signals.record import closed_trades_by_source
 
@@ -42,6 +42,9 @@ def place_signal(
     right = "C" if locked.direction == "LONG_CALL" else "P"
     if request.contract.underlying_id != locked.underlying_id or request.contract.right != right:
         raise SignalTaken(f"{request.contract} is not what this signal is about.")
+    if request.confidence.quantize(SIX_PLACES, ROUND_HALF_UP) != locked.confidence:
+        said = f"This signal says {locked.confidence.normalize():f}, and {request.confidence} is asked for."
+        raise SignalTaken(f"{said} Place it as it was said; what you think yourself is a bet without the signal.")
     if before is not None:  # a repeat: its source may have a record by now that it had not then
         request = replace(request, proven=before.inputs.get("request", {}).get("proven", True))
     answer = authorise_entry(

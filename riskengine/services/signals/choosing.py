@@ -6,6 +6,7 @@ Everything is looked at anew each time, so a doubled, late or killed run changes
 enters a signal holds it first, and its entry is made under the key of the signal, which an entry has once.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,8 @@ from riskengine.services.decide.request import EntryRequest
 from riskengine.services.signals.locking import locked_signal
 from riskengine.services.signals.picking import CALL, Pick, listings, pick
 from riskengine.services.signals.record import closed_trades_by_source
+
+log = logging.getLogger(__name__)
 
 OPEN_STATES = (SignalState.NEW, SignalState.ACCEPTED)
 ACTOR = "signals"
@@ -61,6 +64,8 @@ def run_signals(*, now: datetime, portfolio_ids: Iterable[int] | None = None) ->
             _run(portfolio, now, ran)
         except (OutsideCalendar, PortfolioBusy):
             continue
+        except Exception:
+            log.exception("the signals of portfolio %s could not be looked at", portfolio.pk)
     return ran
 
 
@@ -94,10 +99,11 @@ def _follow(signals: Sequence[Signal], at: datetime, ran: Ran) -> None:
     """An entry that holds a position has traded its signal; one whose order ended without a fill has not."""
     for signal in signals:
         decisions = _decisions_of(signal)
+        # Before the positions: a fill in between would else be an order that ended, and no position yet.
+        orders = [order.status for each in decisions for order in each.orders.all()]
         if Position.objects.filter(decision__in=decisions).exists():
             _to(signal, SignalState.TRADED, at, ran, detail="A position is held from it.")
             continue
-        orders = [order.status for each in decisions for order in each.orders.all()]
         if orders and not any(status in LIVE for status in orders):
             sentence = "Its order ended without a fill."
         elif not orders and signal.decision is not None and at > signal.decision.expires_at:
@@ -271,6 +277,8 @@ def enter_signal(
     signal as it was."""
     locked = locked_signal(signal.pk)  # a person may be placing it this moment: one of the two has the entry
     if locked.decision_id is not None or locked.state not in OPEN_STATES:
+        return None
+    if not (locked.source.enabled and locked.source.handling == Handling.ENTER):  # switched since it was read
         return None
     answer = _stored(signal) or authorise_entry(
         portfolio=signal.portfolio,

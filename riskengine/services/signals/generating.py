@@ -197,7 +197,7 @@ def _strengths(seen: Seen) -> Mapping[str, FloatColumn]:
         "momentum": generators.momentum(seen.closes),
         "intraday_momentum": generators.intraday_momentum(seen.half_hour, seen.volatility),
         "cross_asset": generators.cross_asset(day, others),
-        "post_earnings_drift": generators.post_earnings_drift(figure("earnings_surprise_percent"), seen.figures_age),
+        "post_earnings_drift": generators.post_earnings_drift(figure("earnings_surprise_percent"), seen.surprise_age),
         "valuation_tilt": generators.valuation_tilt(figure("pe_ratio"), figure("sector_pe_ratio")),
         "analyst_tilt": generators.analyst_tilt(figure("analyst_buy_percent"), figure("analyst_sell_percent")),
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from positions.market.calendar import new_york_instant
-from positions.models import Fundamental, VixReading
+from positions.models import EarningsDate, Fundamental, VixReading
 from riskengine.models import Handling, Signal, SignalSource, SourceKind
 from riskengine.services.signals.choosing import run_signals
 from riskengine.services.signals.generating import run_generators
@@ -148,6 +148,17 @@ def test_two_runs_at_once_speak_once_and_bar_no_other_source(
     assert (built_in.signals.count(), other.signals.count()) == (1, 1)
 
 
+def test_a_row_that_is_written_anew_each_day_does_not_keep_an_old_surprise_new(
+    bet: Bet, built_in: SignalSource
+) -> None:
+    EarningsDate.objects.create(
+        instrument=bet.contract.underlying, reports_on=MONDAY - timedelta(days=60), timing="after_close", source="test"
+    )
+    speak(bet)
+    by_name = {each["name"]: each["value"] for each in Signal.objects.get().components}
+    assert by_name["post_earnings_drift"] == pytest.approx(1 - 60 / 90, abs=0.001), "of the earnings, not of the row"
+
+
 # ---- Smart-0DTE ----
 
 
@@ -187,3 +198,12 @@ def test_without_a_price_at_ten_the_half_hour_is_not_known(index_bet: Bet) -> No
     speak(index_bet)
     assert components(index_bet)["intraday_momentum"] is None
     assert Signal.objects.get().note == "60% of the weights are known"
+
+
+def test_a_feed_that_begins_late_has_no_first_half_hour(index_bet: Bet) -> None:
+    bars = market.UnderlyingBar.objects.filter(
+        instrument__symbol="SPX", bar_at__lte=index_bet.at - timedelta(minutes=10)
+    )
+    bars.update(bar_at=index_bet.at - timedelta(minutes=15))
+    speak(index_bet)
+    assert components(index_bet)["intraday_momentum"] is None

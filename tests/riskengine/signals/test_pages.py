@@ -126,6 +126,20 @@ def test_a_signal_of_another_contract_or_account_is_not_placed(bet: Bet, owner: 
     assert not Decision.objects.exists()
 
 
+def test_a_signal_is_placed_as_it_was_said(bet: Bet, owner: Client, shown: SignalSource) -> None:
+    """Its source's record would be that of another confidence."""
+    signal = send(bet, of=shown)
+    place = f"/portfolios/{bet.portfolio.slug}/place/"
+    asked = {
+        "contract": bet.contract.occ_symbol, "confidence": "0.95", "contracts": "3", "pace": "normal",
+        "key": "a-press-here", "signal": str(signal.pk),
+    }  # fmt: skip
+    with time_machine.travel(bet.wall(), tick=False):
+        said = owner.post(place, asked, follow=True).content.decode()
+    assert "This signal says 0.7, and 0.95 is asked for." in said
+    assert not Decision.objects.exists()
+
+
 def test_confidence_says_that_nobody_knows_before_it_says_anything_else(bet: Bet, owner: Client) -> None:
     page = read(owner, f"/portfolios/{bet.portfolio.slug}/confidence/")
     assert "No closed trade yet" in page

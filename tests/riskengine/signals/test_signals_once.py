@@ -190,3 +190,27 @@ def test_events_are_written_once_a_state(bet: Bet) -> None:
     run(bet)
     assert SignalEvent.objects.filter(state="accepted").count() == 1
     assert SignalSource.objects.count() == 1
+
+
+def test_a_source_that_was_switched_while_its_signal_was_chosen_enters_nothing(bet: Bet) -> None:
+    for number, change in enumerate(({"enabled": False}, {"handling": Handling.SHOW})):
+        signal = send(bet, external_id=f"{number}")
+        SignalSource.objects.filter(pk=signal.source_id).update(**change)
+        assert enter_signal(signal, bet.contract, proven=True, now=bet.wall()) is None
+    assert not Decision.objects.exists()
+
+
+def test_one_account_that_cannot_be_looked_at_holds_up_no_other(bet: Bet, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = beside(bet)
+    send(bet)
+    send(other)
+    looked = choosing._choose
+
+    def break_down(portfolio: Any, *rest: Any) -> None:
+        if portfolio.pk == bet.portfolio.pk:
+            raise RuntimeError("a fault")
+        looked(portfolio, *rest)
+
+    monkeypatch.setattr(choosing, "_choose", break_down)
+    run(bet)
+    assert Decision.objects.get().portfolio == other.portfolio
