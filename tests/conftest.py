@@ -112,6 +112,11 @@ def use(name: str) -> None:
     connection.settings_dict["NAME"] = name
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a worker waits for the database or a browser more than half of its time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if CHROMIUM is None:
         for item in items:
