@@ -49,9 +49,10 @@ DONE = {201: AuthorisedSerializer, 200: AuthorisedSerializer}
 REFUSED = dict.fromkeys((400, 403, 404, 409, 422), ErrorsSerializer)
 
 
-class EntrySerializer(StrictSerializer):
+class PlacingSerializer(StrictSerializer):
+    """What an entry and the placing of a signal ask for alike."""
+
     contract = ContractField()
-    confidence = StrictDecimalField(min_value=0, max_value=1, help_text="0 to 1; half-up to 6 places.")
     contracts = StrictIntegerField(
         min_value=1,
         max_value=MOST_CONTRACTS,
@@ -62,11 +63,15 @@ class EntrySerializer(StrictSerializer):
     pace = serializers.ChoiceField(
         choices=PACES, default="normal", help_text="How the limit is worked from the mid towards the ask."
     )
-    confirmed = StrictBooleanField(default=False, help_text="A person has seen and confirmed this entry.")
     propose = StrictBooleanField(
         default=False,
         help_text="Decide and place nothing: what is approved waits for its confirm/ until it expires.",
     )
+
+
+class EntrySerializer(PlacingSerializer):
+    confidence = StrictDecimalField(min_value=0, max_value=1, help_text="0 to 1; half-up to 6 places.")
+    confirmed = StrictBooleanField(default=False, help_text="A person has seen and confirmed this entry.")
 
     def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked["propose"] and asked["confirmed"]:

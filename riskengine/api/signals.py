@@ -28,10 +28,9 @@ from betsizing.schema import error_example
 from positions.access import portfolio_or_404
 from positions.api import AwareDateTimeField
 from positions.models import Portfolio
-from riskengine.api.entries import DONE, PACES, REFUSED, Act, domain_errors
+from riskengine.api.entries import DONE, REFUSED, Act, PlacingSerializer, domain_errors
 from riskengine.api.examples import deciding
 from riskengine.api.examples import signalling as examples
-from riskengine.api.field import ContractField, StrictBooleanField, StrictIntegerField, StrictSerializer
 from riskengine.api.records import NOT_THERE, AuthorisedSerializer, LatestFirst, RefusalSerializer, shown
 from riskengine.api.signal_fields import (
     LONGEST_DIRECTION,
@@ -43,7 +42,7 @@ from riskengine.api.signal_fields import (
 from riskengine.models import Signal, SignalEvent, SignalSource, SignalState, SourceKind
 from riskengine.selectors import signal_for, signals_for
 from riskengine.services.decide.entries import PortfolioBusy
-from riskengine.services.decide.request import MOST_CONTRACTS, EntryRequest
+from riskengine.services.decide.request import EntryRequest
 from riskengine.services.signals.acting import SignalTaken, is_proven, place_signal
 from riskengine.services.signals.receiving import MOST, SignalsRefused, receive
 
@@ -122,24 +121,6 @@ class ReceivedSerializer(serializers.Serializer):
     signals = SignalSerializer(many=True, help_text="In the order of the delivery.")
     created = serializers.ListField(
         child=serializers.BooleanField(), help_text="Whether this request made each; false: it is a repeat."
-    )
-
-
-class PlaceSignalSerializer(StrictSerializer):
-    contract = ContractField()
-    contracts = StrictIntegerField(
-        min_value=1,
-        max_value=MOST_CONTRACTS,
-        required=False,
-        allow_null=True,
-        help_text="That many or none. Left out: the size is computed.",
-    )
-    pace = serializers.ChoiceField(
-        choices=PACES, default="normal", help_text="How the limit is worked from the mid towards the ask."
-    )
-    propose = StrictBooleanField(
-        default=False,
-        help_text="Decide and place nothing: what is approved waits for its confirm/ until it expires.",
     )
 
 
@@ -276,7 +257,7 @@ def _signal_or_404(request: Request, signal_id: int) -> Signal:
 
 
 @extend_schema(
-    request=PlaceSignalSerializer,
+    request=PlacingSerializer,
     responses={**DONE, **REFUSED},
     parameters=[
         OpenApiParameter(
@@ -306,7 +287,7 @@ class Placing(Act):
     @extend_schema(operation_id="signal_place")
     def post(self, request: Request, signal_id: int) -> Response:
         signal = _signal_or_404(request, signal_id)
-        asked = self.asked(request, PlaceSignalSerializer)
+        asked = self.asked(request, PlacingSerializer)
         key = key_of(request)
         entry = EntryRequest(confidence=signal.confidence, proven=is_proven(signal), **asked)
         try:

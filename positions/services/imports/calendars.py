@@ -7,13 +7,12 @@ from collections.abc import Hashable, Sequence
 
 from django.db.backends.utils import CursorWrapper
 
-from positions.models import Blackout, EarningsDate, ExDividendDate, Instrument
+from positions.models import Blackout, EarningsDate, ExDividendDate
 from positions.services.imports import cell
 from positions.services.imports.cell import BadRow
-from positions.services.imports.listing import Underlyings
+from positions.services.imports.of_underlying import INSTRUMENT_JOIN, OfUnderlying
 from positions.services.imports.staging import Merge, Merged, quoted_table
 
-_INSTRUMENT_JOIN = f"JOIN {quoted_table(Instrument)} i ON i.symbol = s.symbol"
 _MAX_DIVIDEND = 100_000  # USD a share, as the column's check constraint
 _MAX_REASON = 200
 _TIMINGS = {"": "unknown", "bmo": "before_open", "amc": "after_close"} | {
@@ -21,24 +20,7 @@ _TIMINGS = {"": "unknown", "bmo": "before_open", "amc": "after_close"} | {
 }
 
 
-class _Calendar:
-    """What the kinds share: the instrument of a row."""
-
-    optional: tuple[str, ...] = ()
-    aliases: dict[str, str] = {}
-
-    def __init__(self) -> None:
-        self._underlyings = Underlyings()
-
-    def prepare(self, cursor: CursorWrapper) -> None:
-        self._underlyings.read()
-
-    def _merge(self, cursor: CursorWrapper, source: str, merge: Merge) -> Merged:
-        self._underlyings.list_missing()
-        return merge.run(cursor, {"source": source})
-
-
-class EarningsDates(_Calendar):
+class EarningsDates(OfUnderlying):
     """`reports_on`, and `timing`: before_open (bmo), after_close (amc), unknown or empty. `is_illustrative`: the dates
     are made up for a demonstration, and every page says so."""
 
@@ -73,12 +55,12 @@ class EarningsDates(_Calendar):
             },
             key=("instrument_id", "reports_on"),
             compared=("timing", "is_illustrative"),
-            joins=_INSTRUMENT_JOIN,
+            joins=INSTRUMENT_JOIN,
         )
         return self._merge(cursor, source, merge)
 
 
-class ExDividends(_Calendar):
+class ExDividends(OfUnderlying):
     """The first date on which a share trades without its next dividend, and the dividend in USD a share."""
 
     name = "ex-dividend dates"
@@ -104,12 +86,12 @@ class ExDividends(_Calendar):
             },
             key=("instrument_id", "ex_on"),
             compared=("amount_per_share",),
-            joins=_INSTRUMENT_JOIN,
+            joins=INSTRUMENT_JOIN,
         )
         return self._merge(cursor, source, merge)
 
 
-class Events(_Calendar):
+class Events(OfUnderlying):
     """Stretches without entries (FOMC, CPI) from `starts_at` to `ends_at`, New York time; of one symbol, or of all
     where it is empty. The reason is what is stored: an event has no other source."""
 
@@ -141,6 +123,6 @@ class Events(_Calendar):
             },
             key=("instrument_id", "starts_at", "reason"),
             compared=("ends_at",),
-            joins=f"LEFT {_INSTRUMENT_JOIN}",
+            joins=f"LEFT {INSTRUMENT_JOIN}",
         )
         return self._merge(cursor, source, merge)

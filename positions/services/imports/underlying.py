@@ -4,34 +4,14 @@ from collections.abc import Hashable, Sequence
 
 from django.db.backends.utils import CursorWrapper
 
-from positions.models import DailyClose, Fundamental, Instrument, UnderlyingBar
+from positions.models import DailyClose, Fundamental, UnderlyingBar
 from positions.services.imports import cell
 from positions.services.imports.cell import BadRow
-from positions.services.imports.listing import Underlyings
+from positions.services.imports.of_underlying import INSTRUMENT_JOIN, OfUnderlying
 from positions.services.imports.staging import Merge, Merged, quoted_table
 
 
-class _UnderlyingKind:
-    """What the kinds share: the instrument of a row."""
-
-    optional: tuple[str, ...] = ()
-    aliases: dict[str, str] = {}
-
-    def __init__(self) -> None:
-        self._underlyings = Underlyings()
-
-    def prepare(self, cursor: CursorWrapper) -> None:
-        self._underlyings.read()
-
-    def _merge(self, cursor: CursorWrapper, source: str, merge: Merge) -> Merged:
-        self._underlyings.list_missing()
-        return merge.run(cursor, {"source": source})
-
-
-_INSTRUMENT_JOIN = f"JOIN {quoted_table(Instrument)} i ON i.symbol = s.symbol"
-
-
-class Bars(_UnderlyingKind):
+class Bars(OfUnderlying):
     """Bars of an underlying, stamped with their START in New York time, unadjusted for splits. Known at their end."""
 
     name = "underlying bars"
@@ -59,12 +39,12 @@ class Bars(_UnderlyingKind):
             select={"instrument_id": "i.id", "source": "%(source)s", "bar_at": "s.known"} | values,
             key=("instrument_id", "source", "bar_at"),
             compared=list(values),
-            joins=_INSTRUMENT_JOIN,
+            joins=INSTRUMENT_JOIN,
         )
         return self._merge(cursor, source, merge)
 
 
-class Closes(_UnderlyingKind):
+class Closes(OfUnderlying):
     """One session of an underlying a row; `adj_close` is adjusted for splits and dividends, the rest for splits as
     the source has it."""
 
@@ -102,12 +82,12 @@ class Closes(_UnderlyingKind):
             | {"source": "%(source)s"},
             key=("instrument_id", "session_on"),
             compared=values,
-            joins=_INSTRUMENT_JOIN,
+            joins=INSTRUMENT_JOIN,
         )
         return self._merge(cursor, source, merge)
 
 
-class Fundamentals(_UnderlyingKind):
+class Fundamentals(OfUnderlying):
     """Inputs of the fundamental score, known from `as_of` on. Percents are percents (12.5 means 12.5%); an empty cell
     is a missing input. `is_illustrative`: the figures are made up for a demonstration, and every page says so."""
 
@@ -157,6 +137,6 @@ class Fundamentals(_UnderlyingKind):
             select={"instrument_id": "i.id", "as_of_on": "s.as_of_on"} | values | {"source": "%(source)s"},
             key=("instrument_id", "as_of_on"),
             compared=list(values),
-            joins=_INSTRUMENT_JOIN,
+            joins=INSTRUMENT_JOIN,
         )
         return self._merge(cursor, source, merge)

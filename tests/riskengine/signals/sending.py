@@ -4,6 +4,9 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.test import Client
+
+from accounts.models import User
 from positions.market.calendar import new_york_instant
 from positions.models import ClockKind
 from positions.services.portfolio import ClockSetting
@@ -70,3 +73,9 @@ def told(signal: Signal) -> tuple[str, str]:
 
 def states(signal: Signal) -> list[str]:
     return list(signal.events.order_by("id").values_list("state", flat=True))
+
+
+def signed_in(username: str = "owner") -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username=username))
+    return client

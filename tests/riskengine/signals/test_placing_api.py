@@ -1,7 +1,6 @@
 """A signal placed over the API, once; the record of confidence and its review."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,39 +10,19 @@ import time_machine
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts.models import User
 from positions.models import Decision, Order
 from riskengine.models import Handling, PriorTrade, Signal, SignalSource, SourceKind, TierReview
 from riskengine.services.signals.choosing import run_signals
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.counts import assert_counted
-from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
-from tests.riskengine.signals.sending import send, source
+from tests.riskengine.signals.sending import send, signed_in, source
 from tests.riskengine.test_entries_api import errors
 
 pytestmark = pytest.mark.django_db
 
 CONTRACT = "SPXW  210104C03700000"
-
-
-@pytest.fixture
-def bet() -> Iterator[Bet]:
-    found = checked(market.zero_dte(owner=factories.user("owner")))
-    with time_machine.travel(found.wall(), tick=False):
-        yield found
-
-
-@pytest.fixture
-def model(bet: Bet) -> SignalSource:
-    return source(bet, handling=Handling.SHOW, slug="model")
-
-
-def signed_in(username: str = "owner") -> Client:
-    client = Client()
-    client.force_login(User.objects.get(username=username))
-    return client
 
 
 def place(signal: Signal, body: Any = None, key: str = "", client: Client | None = None) -> Any:
