@@ -109,7 +109,7 @@ def _publish(world: World, calendar: Calendar, at: datetime) -> int:
     if last is None or last < session.opens_at:
         _open(feed, session)
     stored = store_batch(feed.latest(after, until), source=world.source)
-    _store_activity(feed.activity(after, until), world.source)
+    store_activity(feed.activity(after, until), world.source)
     if (after + SECOND).replace(second=0) != until.replace(second=0):
         prune(source=world.source, before=until - KEPT, today_from=session.opens_at)
     return stored.quotes + stored.confirmed
@@ -139,7 +139,7 @@ def _open(feed: SimulatedFeed, session: Session) -> None:
     )
 
 
-def _store_activity(activity: Sequence[Activity], source: str) -> None:
+def store_activity(activity: Sequence[Activity], source: str) -> None:
     """What traded, as the bar in which it became known. Prices stand still within it: nothing here trades."""
     if not activity:
         return

@@ -14,11 +14,12 @@ from functools import lru_cache
 from positions.market.calendar import Calendar
 from positions.market.contracts import CLASSES
 from positions.market.feeds.base import QuoteTick
-from positions.market.feeds.world import MEAN_LEVEL, NAMES, STOCKS, Day, World, draw_one, length
+from positions.market.feeds.world import MARKET, MEAN_LEVEL, NAMES, STOCKS, Day, World, draw_one, length
 from positions.market.symbols import RIGHTS, OptionSymbol
 from positions.market.ticks import TickTable
 
 STRIKES_EACH_WAY = 4
+DAILY_STRIKES_EACH_WAY = 12  # a dollar apart: two standard deviations of a day
 EXPIRES_ON = (0, 2, 4)  # Mondays, Wednesdays and Fridays, as the seven stocks have listed since 2026-01-26
 LISTED_AHEAD = (0, 5, 6, 7, 8, 9)  # days ahead at which an expiration is listed: today's, and the weeklies
 YEAR = 365.0 * 86_400.0  # seconds: the one year clock (A-14)
@@ -73,6 +74,8 @@ def _expirations(calendar: Calendar, on: date) -> list[tuple[date, datetime]]:
 def _listed(world: World, lengths: tuple[int, ...], listings: Listings, on: date) -> tuple[Listed, ...]:
     found = set()
     for number, expirations in enumerate(listings):
+        if all(expires_on < on for expires_on, _ in expirations):
+            continue  # long expired: its opening prices need not be drawn again
         day = world.day_of(lengths[: number + 1])
         for expires_on, closes_at in expirations:
             if expires_on < on:
@@ -85,10 +88,23 @@ def _listed(world: World, lengths: tuple[int, ...], listings: Listings, on: date
     return tuple(sorted(found))
 
 
-def _strikes(opened_at: float) -> list[Decimal]:
-    step = Decimal("2.5") if opened_at < 250.0 else Decimal(5)
+def dailies(world: World, calendar: Calendar, on: date) -> Sequence[Listed]:
+    """Options on the market's own fund that expire in the session they are listed in. The demo's feed tells of the
+    stocks' weeklies alone (`listed_by`): whoever wants these asks for them."""
+    sessions = world.sessions(calendar, on)
+    day, closes_at = world.day(sessions), sessions[-1].closes_at
+    found = []
+    for strike in _strikes(float(day.prices[MARKET][0]), step=Decimal(1), each_way=DAILY_STRIKES_EACH_WAY):
+        for right in RIGHTS:
+            symbol = OptionSymbol(MARKET, on, right, strike)
+            found.append(Listed(str(symbol), MARKET, float(strike), right == "C", closes_at, symbol))
+    return tuple(sorted(found))
+
+
+def _strikes(opened_at: float, *, step: Decimal | None = None, each_way: int = STRIKES_EACH_WAY) -> list[Decimal]:
+    step = step or (Decimal("2.5") if opened_at < 250.0 else Decimal(5))
     middle = (Decimal(opened_at) / step).to_integral_value() * step
-    return [middle + step * count for count in range(-STRIKES_EACH_WAY, STRIKES_EACH_WAY + 1)]
+    return [middle + step * count for count in range(-each_way, each_way + 1)]
 
 
 # ---- Quotes ----

@@ -58,19 +58,22 @@ def run_check(
     portfolio_ids: Collection[int] | None = None,
     exclusive: bool = True,
     alerts: bool = True,
+    keep: bool | None = None,
 ) -> CheckResult:
     """One sweep over all portfolios (or those given) at wall time `now`; scope "exit" or "risk".
 
     `exclusive`: a second runner of the same scope returns at once. It only saves work; correctness rests on the
-    versions of the positions. `alerts` false: nobody is told of anything and no reading is kept, as in a replay.
+    versions of the positions. `alerts` false: nobody is told of anything and no reading is kept, as in a replay;
+    `keep` says otherwise about the readings alone.
     """
+    kept = alerts if keep is None else keep
     if not exclusive:
-        return _check(now, scope, portfolio_ids, alerts)
+        return _check(now, scope, portfolio_ids, alerts, kept)
     with alone(scope) as mine:
-        return _check(now, scope, portfolio_ids, alerts) if mine else CheckResult(ran=False)
+        return _check(now, scope, portfolio_ids, alerts, kept) if mine else CheckResult(ran=False)
 
 
-def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, alerts: bool) -> CheckResult:
+def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, alerts: bool, keep: bool) -> CheckResult:
     watched, errors = watched_portfolios(now, portfolio_ids)
     result = CheckResult(errors=errors)
     if scope == CheckScope.RISK and _start_sessions(watched, now, result):
@@ -78,7 +81,7 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, ale
     if scope == CheckScope.RISK:
         _apply_splits(watched, now, result)
     if not watched:
-        if alerts and scope == CheckScope.RISK:
+        if keep and scope == CheckScope.RISK:
             readings.keep(None, (), result.errors, now=now)
         if alerts:
             noticing.notice(result.errors, scope=scope, now=now)
@@ -98,7 +101,7 @@ def _check(now: datetime, scope: str, portfolio_ids: Collection[int] | None, ale
     _settle(watched, np.unique(book.place[expired]).tolist(), now, result)
     _finish_flattening(watched, now, result)
     together = None
-    if alerts and scope == CheckScope.RISK:
+    if keep and scope == CheckScope.RISK:
         together = _read(judgement, watched, guarded.seen, now, result)
     judged = [each for each in watched if each.portfolio_id not in result.errors]
     _beat(judged, scope, now)
