@@ -18,10 +18,12 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import settings as hypothesis_settings
 from psycopg2 import extensions
 from psycopg2.sql import SQL, Identifier
+
+from tests import emptying
 
 TEMPLATE_LOCK = 0x746573
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -40,11 +42,20 @@ def django_db_setup(django_test_environment: None, django_db_blocker: pytest.Fix
             sql.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
             clone(sql, migrated_template(sql), name)
         use(name)
+    emptying.use()
     yield
     with django_db_blocker.unblock():
         connection.close()
         with maintenance() as sql:
             drop(sql, name)
+
+
+@pytest.fixture(scope="module")
+def shared_rows(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """What a module's own fixtures write is there for each of its tests, which change it for themselves alone."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @contextmanager
@@ -70,6 +81,7 @@ def migrated_template(sql: extensions.cursor) -> str:
         sql.execute(SQL("CREATE DATABASE {}").format(Identifier(draft)))
         use(draft)
         call_command("migrate", verbosity=0, interactive=False)
+        emptying.prepare()
         connection.close()
         sql.execute(SQL("ALTER DATABASE {} RENAME TO {}").format(Identifier(draft), Identifier(template)))
     return template
@@ -78,7 +90,7 @@ def migrated_template(sql: extensions.cursor) -> str:
 def digest_of_migrations() -> str:
     folders = (Path(app.path) / "migrations" for app in apps.get_app_configs())
     content = hashlib.sha256()
-    for file in sorted(file for folder in folders for file in folder.glob("*.py")):
+    for file in [*sorted(file for folder in folders for file in folder.glob("*.py")), Path(emptying.__file__)]:
         content.update(file.name.encode() + file.read_bytes())
     return content.hexdigest()[:12]
 

@@ -128,8 +128,8 @@ class World:
         return send(address, json.dumps(body), content_type="application/json", headers=headers).status_code
 
 
-@pytest.fixture
-def world() -> World:
+@pytest.fixture(scope="module")
+def world(shared_rows: None) -> World:
     ensure_groups()
     bet = checked(market.zero_dte(owner=factories.user("owner")))
     made = enter(bet)
