@@ -15,6 +15,7 @@ from riskengine.services.signals.generating import run_generators
 from riskengine.services.study.running import run_replays
 from riskengine.services.watch.announcing import announce
 from riskengine.services.watch.correlations import keep_correlations
+from riskengine.services.watch.marking import keep_days, keep_marks
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.night import run_nights
 from riskengine.services.watch.watchdog import run_alerts
@@ -86,3 +87,10 @@ def providers() -> None:
 def correlations() -> None:
     """Every 5 minutes: the matrix of the session before is kept, once (P-12)."""
     keep_correlations(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def marks() -> None:
+    """Every 30 seconds: how the price of each bet goes, and what each day that is over came to (P-29)."""
+    keep_marks(now=timezone.now())
+    keep_days(now=timezone.now())

@@ -33,7 +33,8 @@ _DAYS = """
 _NOW = """
     SELECT r.equity::float8 FROM riskengine_reading r
     WHERE r.portfolio_id = %(portfolio)s AND r.state = 'known' AND r.market_at <= %(until)s AND r.market_at >= (
-        SELECT max(taken_at) FROM positions_equitysnapshot WHERE portfolio_id = r.portfolio_id AND taken_at <= %(until)s)
+        SELECT max(taken_at) FROM positions_equitysnapshot
+        WHERE portfolio_id = r.portfolio_id AND taken_at <= %(until)s)
 """
 
 

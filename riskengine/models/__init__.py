@@ -1,5 +1,5 @@
 """What riskengine remembers: signals, breakers and alerts with what happened to them, each portfolio's exposure,
-reports of the night, and replays."""
+reports of the night, replays, and what its record is judged by."""
 
 from riskengine.models.alert import (
     Alert,
@@ -14,6 +14,7 @@ from riskengine.models.alert import (
 )
 from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
 from riskengine.models.night import NightMoment, NightReport
+from riskengine.models.performance import DailyPerformance, PositionMark
 from riskengine.models.reading import Reading, ReadingPoint, ReadingState
 from riskengine.models.replay import Replay, ReplayState
 from riskengine.models.signal import (
@@ -38,10 +39,12 @@ __all__ = [
     "BreakerEvent",
     "BreakerEventKind",
     "BreakerState",
+    "DailyPerformance",
     "DeliveryState",
     "Handling",
     "NightMoment",
     "NightReport",
+    "PositionMark",
     "PriorTrade",
     "Pulse",
     "Reading",

@@ -48,6 +48,7 @@ from riskengine.services.study.quarter_plan import DEPOSIT, RHYTHMS, Plan, Said
 from riskengine.services.watch.alerts import raise_alerts, resolve
 from riskengine.services.watch.breakers_seen import breaker_alerts
 from riskengine.services.watch.clearing import NotClearable, clear_breaker
+from riskengine.services.watch.marking import keep_days, keep_marks
 from riskengine.services.watch.monitoring import run_check
 
 MOST_SEED = 99_999  # the source's name has 40 characters
@@ -130,6 +131,7 @@ def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[
             market = SteppedMarket(world, calendar, session, portfolio.quote_source)
             _Session(portfolio, session, market, plan, number).run()
             _tell_in_app(portfolio, session)
+            keep_days(now=session.closes_at, portfolio_ids=[portfolio.pk])
             _look_as_others_do(portfolio, wall())
         portfolio.refresh_from_db()
         tell(Lived(number + 1, session.day, portfolio.positions.filter(status="closed").count(), portfolio.cash))
@@ -339,6 +341,8 @@ class _Session:
         if checked.errors:
             raise QuarterRefused(f"What is held could not be judged at {at}: {checked.errors}.")
         self._held = checked.positions > 0
+        if self._held:
+            keep_marks(now=at, portfolio_ids=self._ids)
         self._push_next(checked.next_deadlines, at)
         if self._held and Position.objects.held().filter(portfolio=self._portfolio, stop_breaches__gt=0).exists():
             self._push_next({self._portfolio.pk: at + NEXT_QUOTE}, at)
