@@ -1,6 +1,6 @@
 """What a person enters on the pages, checked with sentences that say what to give instead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -194,3 +194,31 @@ class TierForm(ReasonForm):
     """Which confidence tier may scale again, and why."""
 
     tier = DecimalBetween("The tier", "0", "1")
+
+
+class PerformanceForm(forms.Form):
+    """Which part of a record is shown. All of it can be left out; dates are New York and go before the period."""
+
+    PERIODS = (("all", "all"), ("week", "this week"), ("month", "this month"), ("quarter", "this quarter"))
+
+    period = forms.ChoiceField(required=False, choices=PERIODS)
+    since = forms.DateField(required=False)
+    until = forms.DateField(required=False)
+    tier = DecimalBetween("The tier", "-1", "1", required=False)
+    underlying = forms.CharField(required=False, max_length=16)
+    bucket = DecimalBetween("The step of confidence", "-1", "1", required=False)
+
+    WANTED: Mapping[str, str] = {
+        "period": "The period is week, month, quarter or all",
+        "since": "From is a date such as 2021-01-04",
+        "until": "To is a date such as 2021-03-31",
+        "underlying": "An underlying is a symbol such as SPX",
+    }
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be read, one sentence each."""
+        return [
+            f"{self.WANTED[name]}; it is left out." if name in self.WANTED else " ".join(found)
+            for name, found in self.errors.items()
+        ]

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from riskengine.views import acts, alerts, desk, guards, holding, night, profiles, records, risk, signals, ticket
+from riskengine.views import (
+    acts,
+    alerts,
+    desk,
+    guards,
+    holding,
+    night,
+    performance,
+    profiles,
+    records,
+    risk,
+    signals,
+    ticket,
+)
 
 urlpatterns = [
     path("", desk.home, name="home"),
@@ -35,6 +48,7 @@ urlpatterns = [
     path("portfolios/<slug:slug>/correlation/", signals.correlation, name="correlation"),
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
     path("portfolios/<slug:slug>/night/", night.page, name="night"),
+    path("portfolios/<slug:slug>/performance/", performance.page, name="performance"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),

@@ -50,6 +50,12 @@ def signed_percent(fraction: float | None) -> str:
 
 
 @register.filter
+def minus_percent(fraction: float | None) -> str:
+    """A loss that is kept as a positive number: −12.0%."""
+    return UNKNOWN if fraction is None else wording.percent(-float(fraction))
+
+
+@register.filter
 def price(value: float | None) -> str:
     return UNKNOWN if value is None else wording.price(float(value))
 

@@ -24,11 +24,11 @@ from positions.models import (
 from positions.services.imports import run
 from positions.services.imports.index import VixDays
 from positions.services.imports.options import OpenInterests, Quotes, Trades
-from positions.services.imports.rejects import _harmless
 from positions.services.imports.run import ImportReport, Kind, import_file
 from positions.services.imports.sessions import Sessions, read_overrides
 from positions.services.imports.source_file import UnusableFile
 from positions.services.imports.underlying import Bars, Closes, Fundamentals
+from positions.services.spreadsheet import harmless
 
 pytestmark = pytest.mark.django_db
 
@@ -232,7 +232,7 @@ def test_the_rejects_file_holds_the_row_as_it_came(write: Write, tmp_path: Path)
 
 
 def test_the_rejects_file_runs_nothing_in_a_spreadsheet(write: Write, tmp_path: Path) -> None:
-    for_sheets = [_harmless(cell) for cell in ("=1+1", "@SUM(A1)", "+cmd", " -x", "-1", "+1.5e3", "2021-01-04", "")]
+    for_sheets = [harmless(cell) for cell in ("=1+1", "@SUM(A1)", "+cmd", " -x", "-1", "+1.5e3", "2021-01-04", "")]
     assert for_sheets == ["'=1+1", "'@SUM(A1)", "'+cmd", "' -x", "-1", "+1.5e3", "2021-01-04", ""]
     path = write(QUOTE_HEADER, QUOTE.replace("43.2", "=1+1"))
     import_quotes(path)

@@ -5,28 +5,20 @@ would run as a formula gets an apostrophe before it; take that away when mending
 """
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from positions.services.imports.source_file import UnusableFile
+from positions.services.spreadsheet import harmless
 
 SUFFIX = ".rejects.csv"
-
-_FORMULA = re.compile(r"\s*[=+\-@]")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def beside(path: Path) -> Path:
     """Where the rejects of a file go unless told otherwise: FILE.rejects.csv."""
     return path.with_name(f"{path.name}{SUFFIX}")
-
-
-def _harmless(cell: str) -> str:
-    """The cell as text: whoever opens the list in a spreadsheet must not run what a stranger's file says."""
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell.strip()) else cell
 
 
 class Rejects:
@@ -49,8 +41,8 @@ class Rejects:
                     f"{error.strerror}. Choose another place with --rejects."
                 ) from error
             self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(["line", "reason", *map(_harmless, self._header)])
-        self._writer.writerow([line, *map(_harmless, (reason, *cells))])
+            self._writer.writerow(["line", "reason", *map(harmless, self._header)])
+        self._writer.writerow([line, *map(harmless, (reason, *cells))])
         self.count += 1
         self.reasons[reason.partition(": ")[0]] += 1
 
