@@ -57,6 +57,10 @@ RISK_MANAGER_PERMISSIONS = (
     ("riskengine", "signal", ("view",)),
     ("riskengine", "tierreview", ("view", "add")),
     ("riskengine", "nightreport", ("view",)),
+    ("riskengine", "review", ("view", "decide")),
+    ("riskengine", "reviewanswer", ("view",)),
+    ("riskengine", "reviewcomment", ("view",)),
+    ("riskengine", "dayreport", ("view",)),
     ("positions", "exdividenddate", ("view", "add", "change")),
     ("riskengine", "alerttarget", ("view", "add", "change")),
 )

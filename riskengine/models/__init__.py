@@ -1,5 +1,5 @@
 """What riskengine remembers: signals, breakers and alerts with what happened to them, each portfolio's exposure,
-reports of the night, replays, and what its record is judged by."""
+reports of the night and of the day, reviews, replays, and what its record is judged by."""
 
 from riskengine.models.alert import (
     Alert,
@@ -17,6 +17,15 @@ from riskengine.models.night import NightMoment, NightReport
 from riskengine.models.performance import DailyPerformance, PositionMark
 from riskengine.models.reading import Reading, ReadingPoint, ReadingState
 from riskengine.models.replay import Replay, ReplayState
+from riskengine.models.review import (
+    DayReport,
+    Review,
+    ReviewAnswer,
+    ReviewComment,
+    ReviewDecision,
+    ReviewKind,
+    ReviewState,
+)
 from riskengine.models.signal import (
     Handling,
     PriorTrade,
@@ -40,6 +49,7 @@ __all__ = [
     "BreakerEventKind",
     "BreakerState",
     "DailyPerformance",
+    "DayReport",
     "DeliveryState",
     "Handling",
     "NightMoment",
@@ -52,6 +62,12 @@ __all__ = [
     "ReadingState",
     "Replay",
     "ReplayState",
+    "Review",
+    "ReviewAnswer",
+    "ReviewComment",
+    "ReviewDecision",
+    "ReviewKind",
+    "ReviewState",
     "Severity",
     "Signal",
     "SignalEvent",

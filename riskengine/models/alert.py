@@ -158,6 +158,9 @@ class AlertTarget(models.Model):
         related_name="alert_targets",
         help_text="Empty: all portfolios, and what concerns the installation.",
     )
+    daily_report = models.BooleanField(
+        "report of the day", default=False, help_text="E-mail only: after each session, what was decided and why."
+    )
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField()
 
@@ -165,6 +168,11 @@ class AlertTarget(models.Model):
         constraints = [
             one_of("alerttarget_kind_known", "kind", TargetKind, "The kind must be email, webhook or apprise."),
             one_of("alerttarget_severity_known", "minimum_severity", Severity, "The severity is not known."),
+            models.CheckConstraint(
+                name="alerttarget_daily_report_by_mail",
+                condition=Q(daily_report=False) | Q(kind="email"),
+                violation_error_message="The report of the day goes out by e-mail only.",
+            ),
         ]
 
     def __str__(self) -> str:

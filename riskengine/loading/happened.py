@@ -1,0 +1,220 @@
+"""What happened in an account between two instants of its market time: decided, filled, closed, stopped, told.
+
+Plain rows, the oldest first, for reports that are kept. Each is one statement; at most `MOST` rows of a kind.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
+
+from positions.market.calendar import new_york_instant
+from positions.models import ClockKind, Decision, DecisionIntent, Fill, Portfolio, PortfolioStateChange, Position
+from riskengine.models import Alert, BreakerEvent, NightReport, Signal
+
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `first` on and before `after`, instants of market time: whole New York days."""
+
+    portfolio: Portfolio
+    first: datetime
+    after: datetime
+
+    @classmethod
+    def of(cls, portfolio: Portfolio, first: date, last: date) -> "Window":
+        begin, end = (new_york_instant(day, time(0)) for day in (first, last + timedelta(days=1)))
+        return cls(portfolio, begin, end)
+
+    def within(self, field: str) -> dict[str, datetime]:
+        return {f"{field}__gte": self.first, f"{field}__lt": self.after}
+
+
+def _openings(window: Window) -> QuerySet[Decision]:
+    return window.portfolio.decisions.filter(intent=DecisionIntent.OPEN, **window.within("decided_at"))
+
+
+def decisions(window: Window) -> list[Decision]:
+    """Approved and refused, each with `bound`, the rule that set its size."""
+    rows = _openings(window).select_related("contract").defer("inputs", "trace", "gates", "warnings")
+    return list(rows.annotate(bound=KeyTextTransform("binding", "trace")).order_by("decided_at", "id")[:MOST])
+
+
+def verdicts(window: Window) -> dict[str, int]:
+    """How many were approved (under "") and how many refused by each code, the most frequent first."""
+    rows = _openings(window).values_list("refusal_code").annotate(n=Count("id")).order_by("-n", "refusal_code")
+    return dict(rows)
+
+
+def refusal_examples(window: Window) -> dict[str, str]:
+    """The sentence of the last refusal of each code."""
+    rows = _openings(window).exclude(refusal_code="").order_by("refusal_code", "-id").distinct("refusal_code")
+    return dict(rows.values_list("refusal_code", "refusal_sentence"))
+
+
+def revisions_used(window: Window) -> list[dict[str, Any]]:
+    """The revisions that decided in the window, or that came into force in it where market time is wall time."""
+    used = dict(_openings(window).values_list("revision").annotate(n=Count("id")).order_by())
+    wanted = Q(pk__in=used)
+    if window.portfolio.clock.kind == ClockKind.LIVE:
+        wanted |= Q(**window.within("in_force_from"))
+    rows = window.portfolio.profile.revisions.model.objects.filter(wanted).order_by("number")
+    return [
+        {
+            "number": each.number,
+            "reason": each.reason,
+            "author": each.author_name,
+            "in_force_from": each.in_force_from.isoformat(),
+            "decisions": used.get(each.pk, 0),
+        }
+        for each in rows
+    ]
+
+
+def fills(window: Window) -> list[Fill]:
+    rows = Fill.objects.filter(position__portfolio=window.portfolio, **window.within("filled_at"))
+    return list(rows.select_related("order__parent", "position__contract").order_by("filled_at", "id")[:MOST])
+
+
+def positions_touched(window: Window) -> list[Position]:
+    """Bought or closed in the window, or held all through it; each with what was decided."""
+    rows = window.portfolio.positions.filter(entry_at__lt=window.after)
+    rows = rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first))
+    return list(rows.select_related("contract", "decision").order_by("entry_at", "id")[:MOST])
+
+
+def breaker_events(window: Window) -> list[BreakerEvent]:
+    rows = window.portfolio.breaker_events.filter(**window.within("happened_at"))
+    return list(rows.select_related("breaker__underlying").order_by("happened_at", "id")[:MOST])
+
+
+def state_changes(window: Window) -> list[PortfolioStateChange]:
+    return list(
+        window.portfolio.state_changes.filter(**window.within("changed_at")).order_by("changed_at", "id")[:MOST]
+    )
+
+
+def _alerts(window: Window, without: str) -> QuerySet[Alert]:
+    """By market time; what has none is of wall time, and belongs to the window of a live account alone."""
+    rows = Alert.objects.filter(portfolio=window.portfolio).exclude(code__startswith=without)
+    if window.portfolio.clock.kind == ClockKind.LIVE:
+        rows = rows.annotate(at=Coalesce("market_at", "raised_at"))
+    else:
+        rows = rows.annotate(at=F("market_at"))
+    return rows.filter(**window.within("at"))
+
+
+def alerts(window: Window, *, without: str) -> list[Alert]:
+    """Those whose code does not begin with `without`: what reports say of themselves is no news. Each has its `at`."""
+    return list(_alerts(window, without).select_related("acknowledged_by").order_by("at", "id")[:MOST])
+
+
+def alerts_by_code(window: Window, *, without: str) -> list[dict[str, Any]]:
+    """By code: how many, how many of them that asked for an answer got none, and the last one's title."""
+    rows = (
+        _alerts(window, without)
+        .values("code", "severity")
+        .annotate(
+            n=Count("id"),
+            unanswered=Count("id", filter=Q(acknowledged_at__isnull=True) & ~Q(severity="info")),
+            title=Max("title"),
+        )
+    )
+    return list(rows.order_by("-n", "code"))
+
+
+def signals_by_fate(window: Window) -> list[dict[str, Any]]:
+    """By state and the code for which they were dropped."""
+    rows = Signal.objects.filter(portfolio=window.portfolio, **window.within("as_of"))
+    found = rows.values("state", "dropped_code").annotate(n=Count("id"), example=Max("dropped_sentence"))
+    return list(found.order_by("-n", "state", "dropped_code"))
+
+
+def nights(portfolio: Portfolio, first: date, last: date) -> list[NightReport]:
+    rows = portfolio.night_reports.filter(session_on__gte=first, session_on__lte=last)
+    return list(rows.defer("contents").order_by("session_on", "id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """USD. `slippage`: paid beyond the mid of the decision or of the exit's order, over the `measured` of all `fills`;
+    under 0 is better than the mid. None: none was measured."""
+
+    fills: int
+    measured: int
+    fees: Decimal
+    bought: Decimal
+    sold: Decimal
+    slippage: Decimal | None
+
+
+def costs(window: Window) -> Costs:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*), count(mid), coalesce(sum(fee), 0),
+                   coalesce(sum(price * shares) FILTER (WHERE side = 'buy'), 0),
+                   coalesce(sum(price * shares) FILTER (WHERE side = 'sell'), 0),
+                   sum(CASE side WHEN 'buy' THEN price - mid ELSE mid - price END * shares)
+            FROM (
+                SELECT f.price, f.fee, o.side, f.quantity * c.multiplier AS shares,
+                       coalesce(o.reference_mid, i.reference_mid) AS mid
+                FROM positions_fill f JOIN positions_order o ON o.id = f.order_id
+                LEFT JOIN positions_order i ON i.id = o.parent_id
+                JOIN positions_optioncontract c ON c.id = o.contract_id
+                WHERE o.portfolio_id = %s AND f.filled_at >= %s AND f.filled_at < %s
+            ) t
+            """,
+            [window.portfolio.pk, window.first, window.after],
+        )
+        return Costs(*cursor.fetchone())
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """Of the five-minute readings: how many, the highest and the mean share of equity that was at risk."""
+
+    readings: int
+    highest: float | None
+    mean: float | None
+    as_one: float | None
+
+
+def exposed(window: Window) -> Exposed:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(exposure), max(exposure / nullif(equity, 0))::float8,
+                   avg(exposure / nullif(equity, 0))::float8,
+                   max(effective_exposure / nullif(equity, 0))::float8
+            FROM riskengine_readingpoint WHERE portfolio_id = %s AND market_at >= %s AND market_at < %s
+            """,
+            [window.portfolio.pk, window.first, window.after],
+        )
+        return Exposed(*cursor.fetchone())
+
+
+def first_activity(portfolio_ids: list[int]) -> dict[int, datetime]:
+    """By portfolio id the market time of its first decision or entry; absent where there is none. Two statements."""
+    found: dict[int, datetime] = {}
+    decided = Decision.objects.filter(portfolio__in=portfolio_ids).order_by("portfolio_id")
+    entered = Position.objects.filter(portfolio__in=portfolio_ids).order_by("portfolio_id")
+    for rows, field in ((decided, "decided_at"), (entered, "entry_at")):
+        for pk, at in rows.values_list("portfolio_id").annotate(first=Min(field)):
+            found[pk] = min(at, found.get(pk, at))
+    return found
+
+
+def something_happened(window: Window) -> bool:
+    """Whether anything was decided in the window, or held in it."""
+    held = window.portfolio.positions.filter(entry_at__lt=window.after)
+    return (
+        _openings(window).exists() or held.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first)).exists()
+    )
