@@ -27,6 +27,7 @@ from tests import emptying
 
 TEMPLATE_LOCK = 0x746573
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WHOLE_PRODUCT = ("tests/crash/", "tests/browser/")
 NO_CHROMIUM = "no chromium on this machine (Debian: apt-get install chromium)"
 
 hypothesis_settings.register_profile("steady", deadline=None)  # a busy machine is no failed test: speed is for bench/
@@ -130,6 +131,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # First, so that one worker has all of them in its first share: spread over several, most of those waited for the
+    # crash test to end (`the_machine`), and each made its own site and browser.
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_PRODUCT))
     if CHROMIUM is None:
         for item in items:
             if item.get_closest_marker("browser"):

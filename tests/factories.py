@@ -3,10 +3,14 @@
 Market time is 2021-01-04, a Monday session (09:30 to 16:00 New York is 14:30 to 21:00 UTC).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
+
+from django.db.models import Model
 
 from accounts.defaults import SMART_0DTE
 from accounts.models import RiskProfile, RiskProfileRevision, User
@@ -52,16 +56,32 @@ def user(username: str = "", **changes: Any) -> User:
     return User.objects.create_user(username=username or f"user{next(_numbers)}", password="secret", **changes)
 
 
+@contextmanager
+def left_to_the_database() -> Iterator[None]:
+    """Constraints are not asked for one by one before a row is saved, each in a statement: the database holds them
+    anyway, and thousands of tests begin with these rows."""
+    asked = Model.validate_constraints
+    Model.validate_constraints = lambda self, exclude=None: None
+    try:
+        yield
+    finally:
+        Model.validate_constraints = asked
+
+
 def profile(system: str = SMART_0DTE, *, author: User | None = None, now: datetime = NOW) -> RiskProfile:
     number = next(_numbers)
-    return create_profile(slug=f"profile-{number}", name=f"Profile {number}", system=system, author=author, now=now)
+    with left_to_the_database():
+        return create_profile(slug=f"profile-{number}", name=f"Profile {number}", system=system, author=author, now=now)
 
 
 def revision(of: RiskProfile | None = None) -> RiskProfileRevision:
     return latest_revision(of or profile())
 
 
-def portfolio(*, owner: User | None = None, of: RiskProfile | None = None, **changes: Any) -> Portfolio:
+def portfolio(
+    *, owner: User | None = None, of: RiskProfile | None = None, asked: bool = False, **changes: Any
+) -> Portfolio:
+    """`asked`: constraints say their sentence before the database would."""
     chosen = of or profile()
     number = next(_numbers)
     given = {
@@ -72,11 +92,13 @@ def portfolio(*, owner: User | None = None, of: RiskProfile | None = None, **cha
         "mode": Mode.PAPER,
         "now": NOW,
     }
-    return create_portfolio(owner=owner or user(), profile=chosen, **given | changes)
+    with nullcontext() if asked else left_to_the_database():
+        return create_portfolio(owner=owner or user(), profile=chosen, **given | changes)
 
 
 def instrument(symbol: str = "SPX", kind: str = InstrumentKind.INDEX) -> Instrument:
-    return Instrument.objects.get_or_create(symbol=symbol, defaults={"name": symbol, "kind": kind})[0]
+    found = Instrument.objects.filter(symbol=symbol).first()
+    return found or Instrument.objects.create(symbol=symbol, name=symbol, kind=kind)
 
 
 def contract(
@@ -95,7 +117,8 @@ def contract(
         "tick_class": TickClass.NICKEL_DIME,
         "is_adjusted": False,
     }
-    return OptionContract.objects.get_or_create(occ_symbol=given["occ_symbol"], defaults=given | changes)[0]
+    found = OptionContract.objects.filter(occ_symbol=given["occ_symbol"]).first()
+    return found or OptionContract.objects.create(**given | changes)
 
 
 def decision(of: Portfolio, **changes: Any) -> Decision:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from positions.market.feeds.chain import YEAR, black_scholes
 from riskengine.calculators.greeks import greeks
 from riskengine.calculators.scenarios import SPOT_MOVES, VOLATILITY_MOVES, scenario_pnl
 
@@ -45,12 +46,11 @@ def test_each_cell_is_the_sum_of_the_options_repriced_one_by_one(book) -> None:
     for i, wild in enumerate(VOLATILITY_MOVES):
         for j, up in enumerate(SPOT_MOVES):
             total = 0.0
-            for k in range(len(book)):
-                one = [np.array([given[name][k]]) for name in ("spot", "strike", "seconds_to_expiry", "volatility")]
-                call = np.array([given["call"][k]])
-                now = greeks(*one, 0.0, 0.0, call).price[0]
-                then = greeks(one[0] * (1 + up), one[1], one[2], one[3] * (1 + wild), 0.0, 0.0, call).price[0]
-                total += given["contracts"][k] * 100.0 * (then - now)
+            for contracts, spot, moneyness, seconds, volatility, call in book:
+                rest = (spot * moneyness, seconds / YEAR)
+                now = black_scholes(spot, *rest, volatility, call)
+                then = black_scholes(spot * (1 + up), *rest, volatility * (1 + wild), call)
+                total += contracts * 100.0 * (then - now)
             assert found[i, j] == pytest.approx(total, rel=1e-9, abs=1e-6)
 
 

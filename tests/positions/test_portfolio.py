@@ -59,14 +59,15 @@ def test_starting_cash_is_required():
 
 def test_a_live_mode_needs_a_real_broker():
     with pytest.raises(ValidationError, match="A live mode needs a real broker"):
-        factories.portfolio(mode="live")
+        factories.portfolio(mode="live", asked=True)
 
 
 def test_a_recorded_clock_needs_its_start_and_label():
     with pytest.raises(ValidationError, match="A recorded or simulated clock needs both starts"):
-        factories.portfolio(clock=ClockSetting(kind=ClockKind.RECORDED, label="x"))
+        factories.portfolio(clock=ClockSetting(kind=ClockKind.RECORDED, label="x"), asked=True)
     with pytest.raises(ValidationError, match="which recording or simulation"):
-        factories.portfolio(clock=ClockSetting(kind=ClockKind.RECORDED, market_started_at=RECORDED.market_started_at))
+        unlabelled = ClockSetting(kind=ClockKind.RECORDED, market_started_at=RECORDED.market_started_at)
+        factories.portfolio(clock=unlabelled, asked=True)
 
 
 def test_owner_and_staff_see_a_portfolio_and_a_stranger_learns_nothing():

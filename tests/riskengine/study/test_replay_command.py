@@ -26,10 +26,12 @@ def made(tmp_path: Path) -> Made:
 
 
 def usual_day(folder: Path) -> Made:
-    """A call that rises to its first tier at 10:00, and an entry for it."""
+    """A call that rises to its first tier at 10:00 and falls through its stop a quarter of an hour later (a minute in
+    which nothing is held costs nothing), and an entry for it."""
+    falls = Script(CALL).during("10:00", "10:00", (10.6, 10.7)).during("10:15", "10:20", (5.0, 5.1))
     return Made(
         folder,
-        scripts=[Script(CALL).during("10:00", "10:00", (10.6, 10.7)), Script(PUT)],
+        scripts=[falls, Script(PUT)],
         entries=[f"09:40,{CALL},buy,0.7,12"],
         bars=spx_bars(3700.0),
     )
