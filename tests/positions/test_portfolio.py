@@ -65,8 +65,8 @@ def test_a_live_mode_needs_a_real_broker():
 def test_a_recorded_clock_needs_its_start_and_label():
     with pytest.raises(ValidationError, match="A recorded or simulated clock needs both starts"):
         factories.portfolio(clock=ClockSetting(kind=ClockKind.RECORDED, label="x"), asked=True)
+    unlabelled = ClockSetting(kind=ClockKind.RECORDED, market_started_at=RECORDED.market_started_at)
     with pytest.raises(ValidationError, match="which recording or simulation"):
-        unlabelled = ClockSetting(kind=ClockKind.RECORDED, market_started_at=RECORDED.market_started_at)
         factories.portfolio(clock=unlabelled, asked=True)
 
 
