@@ -32,6 +32,7 @@ from riskengine.services.watch.working import run_orders
 from tests import factories
 from tests.riskengine.market import import_sessions
 from tests.riskengine.study.quarter import FIRST_DAY, WALL, lived, person, request, trades
+from tests.riskengine.study.visiting import endpoints, visit_api, visit_pages
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +105,22 @@ def test_some_signals_were_refused_with_a_sentence(quarter: Portfolio) -> None:
     dropped = Signal.objects.filter(portfolio=quarter, state="dropped", dropped_code="MIN_CONFIDENCE")
     assert dropped.exists()
     assert all(each.dropped_sentence for each in dropped)
+
+
+# ---- What its pages say ----
+
+
+def test_every_page_answers_and_says_that_it_is_simulated(quarter: Portfolio) -> None:
+    seen = visit_pages(quarter)
+    assert {page: status for page, status in seen.statuses.items() if status != 200} == {}
+    assert all("Simulated quarter, seed 5" in text for text in seen.texts.values())
+    assert "closed trades in 12 sessions" in seen.texts["performance"]
+
+
+def test_every_endpoint_answers(quarter: Portfolio) -> None:
+    seen = visit_api(quarter, endpoints())
+    missing = {"/api/v1/portfolios/{slug}/nights/latest/"}  # nobody reported its nights
+    assert {path for path, status in seen.statuses.items() if status != 200} <= missing
 
 
 # ---- The same twice, in whatever parts ----
