@@ -182,6 +182,29 @@ def herfindahl(dollars: FloatColumn, group: IntColumn, groups: int) -> FloatColu
     return index
 
 
+def herfindahl_over_time(start: FloatColumn, end: FloatColumn, dollars: FloatColumn, group: IntColumn) -> float:
+    """The index of what was held, averaged over the time in which anything was: NaN where nothing ever was.
+
+    Bets of shape (n,), each `dollars` in its `group` from `start` to `end` (one unit of time, whichever).
+
+    Source: P-29 averaged over time (NEW).
+    """
+    order = np.argsort(np.concatenate((end, start)), kind="stable")  # at one moment what ends goes before what begins
+    at = np.concatenate((end, start))[order]
+    change = np.concatenate((-dollars, dollars))[order]
+    whose = np.concatenate((group, group))[order]
+    held = np.zeros((int(group.max()) + 1) if len(group) else 0)
+    count, weighted, lasted = 0, 0.0, 0.0
+    for k in range(len(at) - 1):
+        held[whose[k]] += change[k]
+        count += 1 if order[k] >= len(end) else -1
+        passed, whole = float(at[k + 1] - at[k]), float(held.sum())
+        if count and whole > 0.0:
+            weighted += passed * float((held**2).sum()) / whole**2
+            lasted += passed
+    return weighted / lasted if lasted > 0.0 else np.nan
+
+
 def _known(column: FloatColumn) -> FloatColumn:
     """Finite and not negative, else NaN."""
     return np.where(np.isfinite(column) & (column >= 0.0), column, np.nan)

@@ -19,7 +19,7 @@ _PATHS = """
     JOIN positions_position p ON p.id = w.position_id AND p.split_factor = 1
     JOIN positions_optioncontract c ON c.id = p.contract_id
     LEFT JOIN positions_exchangesession s ON s.exchange = 'XNYS' AND s.session_on = c.expiration_on
-    JOIN riskengine_positionmark m ON m.position_id = p.id
+    JOIN riskengine_positionmark m ON m.position_id = p.id AND (%s OR p.closed_at IS NULL OR m.marked_at <= p.closed_at)
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(CASE o.side WHEN 'buy' THEN f.quantity ELSE -f.quantity END), 0) AS contracts
         FROM positions_fill f JOIN positions_order o ON o.id = f.order_id
@@ -72,7 +72,8 @@ class Paths:
 class Costs:
     """USD by position, shape (n,), a cost above 0; NaN where a fill's mid is not known.
 
-    `entry_slippage`, `exit_slippage`: against the mid that was decided on. `spread`: against the mids at the fills.
+    `entry_slippage`, `exit_slippage`: against the mid that was decided on, NaN also where nothing was bought or sold.
+    `spread`: against the mids at the fills; what settled at its expiration has paid none on its way out.
     """
 
     entry_slippage: FloatColumn
@@ -80,10 +81,10 @@ class Costs:
     spread: FloatColumn
 
 
-def paths_of(position_ids: Sequence[int]) -> Paths:
-    """Every minute that was kept of these positions. One statement."""
+def paths_of(position_ids: Sequence[int], *, while_held: bool = False) -> Paths:
+    """Every minute that was kept of these positions, or those until each was closed. One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_PATHS, [list(position_ids)])
+        cursor.execute(_PATHS, [list(position_ids), not while_held])
         rows = cursor.fetchall()
     columns = list(zip(*rows, strict=True)) if rows else [()] * 10
     bid, ask, spot, strike, seconds, held = (
@@ -108,13 +109,12 @@ def costs_of(position_ids: Sequence[int]) -> Costs:
     place = {position_id: k for k, position_id in enumerate(position_ids)}
     n = len(place)
     slipped = {"buy": np.full(n, np.nan), "sell": np.full(n, np.nan)}
-    spread = {"buy": np.full(n, np.nan), "sell": np.full(n, np.nan)}
+    spread = {"buy": np.full(n, np.nan), "sell": np.zeros(n)}
     with connection.cursor() as cursor:
         cursor.execute(_COSTS, [list(position_ids)])
         for position_id, side, against_decision, against_quote, decided, quoted in cursor.fetchall():
             sign = 1.0 if side == "buy" else -1.0
             if decided:
                 slipped[side][place[position_id]] = sign * against_decision
-            if quoted:
-                spread[side][place[position_id]] = sign * against_quote
+            spread[side][place[position_id]] = sign * against_quote if quoted else np.nan
     return Costs(slipped["buy"], slipped["sell"], spread["buy"] + spread["sell"])

@@ -15,10 +15,12 @@ from positions.market.clock import market_now
 from positions.models import Portfolio
 from positions.selectors import portfolios_for
 from riskengine.forms import PerformanceForm
-from riskengine.services.study.performance import performance, period
+from riskengine.services.study.performance import CLOSE_WORDS, performance, period
 from riskengine.services.study.record_tables import performance_tables
 from riskengine.views.exports import exported
 from riskengine.views.header import header
+
+MOST_SHOWN = 200  # trades on the page
 
 
 @never_cache
@@ -35,7 +37,13 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     file = exported(request, f"performance-{slug}", performance_tables(record))
     if file is not None:
         return file
-    context: dict[str, Any] = {"record": record, "form": form, "problems": form.problems}
+    shown = [each | {"closed_words": CLOSE_WORDS.get(each["closed_by"], each["closed_by"])} for each in record["list"]]
+    context: dict[str, Any] = {
+        "record": record,
+        "form": form,
+        "problems": form.problems,
+        "shown": shown[:MOST_SHOWN],
+    }
     return render(
         request, "riskengine/performance.html", header(request.user, now, portfolio, portfolios=portfolios) | context
     )

@@ -26,7 +26,16 @@ from riskengine.loading.session_points import session_points
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.equity_record import equity_record, return_figures
+from riskengine.services.study.exposure_record import exposure_record
+from riskengine.services.study.kept_days import kept_days
 from riskengine.services.study.rates import by, distinct, rates
+from riskengine.services.study.trade_figures import (
+    attribution_record,
+    costs_record,
+    excursions,
+    figures_of,
+    trade_rows,
+)
 
 BUCKETS = 20  # of confidence: steps of 0.05
 ADOPTED = -1.0  # in the place of a confidence: what was bought at the broker has none
@@ -94,7 +103,9 @@ def performance(
     everything = closed_trades(sorted(accounts), until=at)
     mine = everything.take(everything.portfolio_id == portfolio.pk)
     trades = chosen(mine, choice, edges)
-    days = equity_days(portfolio.pk, until=at).take(since, until)
+    whole = equity_days(portfolio.pk, until=at)
+    days = whole.take(since, until)
+    figures = figures_of(trades)
     points = session_points(portfolio.pk, until=at)
     return {
         "portfolio": portfolio.slug,
@@ -114,6 +125,12 @@ def performance(
         "equity": equity_record(days, points),
         "returns": return_figures(days),
         "trades": rates(trades) | {"closed_in_all": len(mine)},
+        "costs": costs_record(figures),
+        "excursions": excursions(figures),
+        "attribution": attribution_record(figures),
+        "exposure": exposure_record(portfolio, trades, days, points, at),
+        "kept": kept_days(portfolio, whole, mine, now=now),
+        "list": trade_rows(figures),
         "by": _tables(trades, edges) | _accounts(everything, choice, edges, accounts),
     }
 

@@ -13,7 +13,7 @@ from django.db import connection
 
 from positions.market.clock import market_now
 from positions.models import Mode, Portfolio
-from riskengine.loading.equity import equity_days
+from riskengine.loading.equity import EquityDays, equity_days
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.models import DailyPerformance
 
@@ -87,16 +87,15 @@ def _behind() -> set[int]:
 
 def _keep_days(portfolio: Portfolio, now: datetime) -> int:
     at = market_now(portfolio.clock, now)
-    rows = days_of(portfolio, closed_trades([portfolio.pk], until=at), at=at, now=now)
+    rows = days_of(portfolio, equity_days(portfolio.pk, until=at), closed_trades([portfolio.pk], until=at), now=now)
     kept = set(DailyPerformance.objects.filter(portfolio=portfolio).values_list("session_on", flat=True))
     new = [each for each in rows if each.session_on not in kept][:MOST_DAYS]
     DailyPerformance.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
 
 
-def days_of(portfolio: Portfolio, trades: Trades, *, at: datetime, now: datetime) -> list[DailyPerformance]:
-    """The rows of all sessions that are over at market time `at`, as they are written."""
-    days = equity_days(portfolio.pk, until=at)
+def days_of(portfolio: Portfolio, days: EquityDays, trades: Trades, *, now: datetime) -> list[DailyPerformance]:
+    """The rows of all of these sessions that are over, as they are written."""
     over = len(days) - 1 if days.runs else len(days)
     index = np.concatenate(([1.0], days.index))
     highest = np.fmax.accumulate(index)

@@ -24,8 +24,10 @@ from positions.models import (
 from positions.services.simulated import publish_simulated, resume_simulated
 from riskengine.models import Alert, AlertDelivery, AlertTarget, Breaker, BreakerState, Signal
 from riskengine.services.signals.demo import run_demo
+from riskengine.services.study.performance import performance
 from riskengine.services.study.quarter import QuarterRefused
 from riskengine.services.study.quarter_plan import Plan
+from riskengine.services.study.trade_figures import PARTS
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.watchdog import run_alerts
 from riskengine.services.watch.working import run_orders
@@ -234,3 +236,24 @@ def test_the_command_shows_where_it_is() -> None:
     assert made.slug == "quarter-mag7-7dte-1"
     assert f"session 1 of 1 ({FIRST_DAY})" in progress.getvalue()
     assert "See /portfolios/quarter-mag7-7dte-1/" in out.getvalue()
+
+
+# ---- Its record ----
+
+
+def test_its_record_adds_up(quarter: Portfolio) -> None:
+    record = performance(quarter, now=WALL)
+    kept, trades, equity = record["kept"], record["trades"], record["equity"]
+    assert (kept["days"], kept["missing"], kept["differs"]) == (SESSIONS - 1, [], [])
+    assert trades["n"] == quarter.positions.filter(status="closed").count()
+    assert equity["deposits"] == 20_000.0
+    held = quarter.positions.held().exists()
+    assert held or equity["profit"] == pytest.approx(trades["pnl"], abs=0.01)
+    attribution = record["attribution"]
+    assert attribution["trades"] >= 3
+    assert sum(each["usd"] for each in attribution["parts"]) == pytest.approx(attribution["pnl"], abs=0.005)
+    for row in record["list"]:
+        if not row["attribution_unknown"]:
+            assert sum(row[part] for part in PARTS) == pytest.approx(row["pnl"], abs=1e-6)
+    assert record["excursions"]["mae"] <= 0.0 <= record["excursions"]["mfe"]
+    assert record["costs"]["known_trades"] == trades["n"]
