@@ -49,6 +49,7 @@ urlpatterns = [
     path("portfolios/<slug:slug>/risk/", risk.page, name="risk"),
     path("portfolios/<slug:slug>/night/", night.page, name="night"),
     path("portfolios/<slug:slug>/performance/", performance.page, name="performance"),
+    path("portfolios/<slug:slug>/fills/", performance.fills, name="fills"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),

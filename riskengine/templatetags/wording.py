@@ -28,6 +28,12 @@ def usd(value: float | None) -> str:
 
 
 @register.filter
+def cents(value: Any) -> str:
+    """An amount of a list that must add up, always to the cent: −$1,234.50."""
+    return UNKNOWN if value is None else f"{'−' if value < 0 else ''}${abs(value):,.2f}"
+
+
+@register.filter
 def signed_usd(value: float | None) -> str:
     """Gain and loss differ by sign as well as colour: +$1,240, −$1,600."""
     if value is None:

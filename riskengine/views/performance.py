@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -17,8 +18,10 @@ from positions.selectors import portfolios_for
 from riskengine.forms import PerformanceForm
 from riskengine.services.study.performance import CLOSE_WORDS, performance, period
 from riskengine.services.study.record_tables import performance_tables
+from riskengine.services.study.tax_lots import lots_table, tax_lots
 from riskengine.views.exports import exported
 from riskengine.views.header import header
+from riskengine.views.records import ROWS_A_PAGE
 
 MOST_SHOWN = 200  # trades on the page
 
@@ -61,3 +64,21 @@ def asked(form: PerformanceForm, portfolio: Portfolio, now: Any) -> dict[str, An
         "underlying": given.get("underlying") or None,
         "bucket": None if given.get("bucket") is None else float(given["bucket"]),
     }
+
+
+@never_cache
+@login_required
+@require_safe
+def fills(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every sale with the purchase it ended, as an accountant asks for them."""
+    now = timezone.now()
+    portfolio = portfolio_or_404(request.user, slug)
+    form = PerformanceForm(request.GET)
+    span = asked(form, portfolio, now)
+    found = tax_lots(portfolio, now=now, since=span["since"], until=span["until"])
+    file = exported(request, f"fills-{slug}", {"lots": lots_table(found["lots"])})
+    if file is not None:
+        return file
+    page = Paginator(found["lots"], ROWS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"found": found, "form": form, "problems": form.problems, "page": page}
+    return render(request, "riskengine/fills.html", header(request.user, now, portfolio) | context)

@@ -27,6 +27,7 @@ from riskengine.services.signals.demo import run_demo
 from riskengine.services.study.performance import performance
 from riskengine.services.study.quarter import QuarterRefused
 from riskengine.services.study.quarter_plan import Plan
+from riskengine.services.study.tax_lots import tax_lots
 from riskengine.services.study.trade_figures import PARTS
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.watchdog import run_alerts
@@ -257,3 +258,14 @@ def test_its_record_adds_up(quarter: Portfolio) -> None:
             assert sum(row[part] for part in PARTS) == pytest.approx(row["pnl"], abs=1e-6)
     assert record["excursions"]["mae"] <= 0.0 <= record["excursions"]["mfe"]
     assert record["costs"]["known_trades"] == trades["n"]
+
+
+def test_its_lots_are_its_positions_to_the_cent(quarter: Portfolio) -> None:
+    found = tax_lots(quarter, now=WALL)
+    assert found["not_matched"] == []
+    for each in quarter.positions.filter(status="closed"):
+        mine = [lot for lot in found["lots"] if lot["position"] == each.pk]
+        sums = [sum(lot[name] for lot in mine) for name in ("contracts", "cost", "proceeds", "fees", "gain")]
+        assert sums == [
+            each.quantity_opened, each.entry_cost, each.exit_proceeds, each.fees, each.realised_pnl,
+        ]  # fmt: skip
