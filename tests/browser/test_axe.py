@@ -63,6 +63,8 @@ def happen() -> dict[str, str]:
         "confidence": f"{root}/confidence/",
         "correlation": f"{root}/correlation/",
         "companies": f"{root}/companies/",
+        "performance": f"{root}/performance/",
+        "fills": f"{root}/fills/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",
@@ -122,7 +124,7 @@ def hear(portfolio: Portfolio, position: Position) -> Signal:
 PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
-    "signals", "signal", "confidence", "correlation", "companies",
+    "signals", "signal", "confidence", "correlation", "companies", "performance", "fills",
 ]  # fmt: skip
 
 

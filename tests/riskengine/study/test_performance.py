@@ -12,6 +12,7 @@ from positions.models import CashKind, CashMovement, EquitySnapshot, Portfolio, 
 from riskengine.models import ReadingPoint
 from riskengine.services.study.performance import performance, period
 from tests import factories
+from tests.riskengine.counts import assert_counted
 
 pytestmark = pytest.mark.django_db
 
@@ -187,3 +188,22 @@ def test_tables_are_files_too() -> None:
     assert client.get(f"{address}?format=json&table=equity").json()[0]["start"] == 60_000.0
     assert client.get(f"{address}?format=csv&table=nothing").status_code == 404
     assert client.get(f"{address}?format=xls&table=equity").status_code == 404
+
+
+def test_the_api_says_the_same_and_takes_the_same_questions() -> None:
+    portfolio = factories.portfolio()
+    closed(portfolio, "1332.00", confidence="0.70")
+    closed(portfolio, "-1332.00", confidence="0.95", day=5)
+    client, root = reader(portfolio), f"/api/v1/portfolios/{portfolio.slug}"
+    with assert_counted("api performance"):
+        told = client.get(f"{root}/performance/").json()
+    record = performance(portfolio, now=LATER)
+    assert {name: told[name] for name in ("trades", "costs", "list")} == {
+        name: record[name] for name in ("trades", "costs", "list")
+    }
+    assert client.get(f"{root}/performance/?tier=0.9&period=all").json()["trades"]["n"] == 1
+    assert client.get(f"{root}/lots/?since=2021-01-05").json()["since"] == "2021-01-05"
+    for odd in ("tier=much", "period=ever", "since=2021-13-01", "bucket=2", "teir=0.7"):
+        assert client.get(f"{root}/performance/?{odd}").status_code == 400
+    with assert_counted("page performance"):
+        client.get(f"/portfolios/{portfolio.slug}/performance/")
