@@ -83,11 +83,14 @@ def _is_known(day: Mapping[str, Any]) -> bool:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round amounts around all of it."""
+    """Two to seven round amounts around all of it, the lowest under the highest."""
     span = max(high - low, abs(high) * 0.01, 1.0)
     step = 10.0 ** floor(log10(span / 2))
     step *= next(times for times in (1, 2, 5, 10) if span / (step * times) <= 4)
-    return [k * step for k in range(floor(low / step), ceil(high / step) + 1)]
+    first, last = floor(low / step), ceil(high / step)
+    if first == last:  # nothing has moved, and stands on a tick
+        first, last = first - 1, last + 1
+    return [k * step for k in range(first, last + 1)]
 
 
 def _dates(days: Sequence[Mapping[str, Any]], across: Any) -> list[Row]:
