@@ -8,6 +8,7 @@ sigma being what the mid implies. What is left over, and whatever a minute does 
 the parts always add up to the profit.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,3 +81,15 @@ def greek_parts(marks: Marks, n: int, *, rate: float = 0.0, dividend_yield: floa
         theta=by_trade(at["theta_per_day"] * days),
         vega=by_trade(at["vega_per_point"] * points),
     )
+
+
+def to_the_cent(parts: Mapping[str, FloatColumn], profit: FloatColumn) -> dict[str, FloatColumn]:
+    """The parts of each trade in whole cents, and "unexplained" as one more: together they are exactly its profit.
+
+    `parts` by name and `profit`, (n,) USD. A trade of which a part is NaN has none.
+    """
+    whole = np.round(profit * 100.0)
+    cents = {name: np.round(each * 100.0) for name, each in parts.items()}
+    rest = whole - sum(cents.values())
+    told = np.isfinite(rest)
+    return {name: np.where(told, each, np.nan) for name, each in (cents | {"unexplained": rest}).items()}

@@ -8,25 +8,45 @@ from django.db import connection
 
 from riskengine.calculators.attribution import Marks
 from riskengine.calculators.columns import BoolColumn, FloatColumn, IntColumn
-from riskengine.loading.book import microseconds
+from riskengine.loading.copying import (
+    BIGINT,
+    BOOLEAN,
+    INSTANT,
+    INTEGER,
+    MICROS,
+    NEVER,
+    Columns,
+    Fields,
+    copy_columns,
+)
+from riskengine.loading.exposed import MICROSECONDS
 
 # A contract that was split is another one from then on: its minutes cannot be put beside one another.
-_PATHS = """
-    SELECT w.place - 1, m.marked_at, m.bid::float8, m.ask::float8, m.spot::float8, c.strike::float8, c."right" = 'C',
-           extract(epoch FROM s.close_at - m.marked_at)::float8, held.contracts * c.multiplier::float8,
-           p.closed_at IS NULL OR m.marked_at <= p.closed_at
-    FROM unnest(%s::bigint[]) WITH ORDINALITY AS w(position_id, place)
+_MINUTES = """
+    SELECT w.place - 1, m.marked_at, m.bid, m.ask, m.spot, c.strike, c."right" = 'C', s.close_at, c.multiplier,
+           p.closed_at
+    FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS w(position_id, place)
     JOIN positions_position p ON p.id = w.position_id AND p.split_factor = 1
     JOIN positions_optioncontract c ON c.id = p.contract_id
     LEFT JOIN positions_exchangesession s ON s.exchange = 'XNYS' AND s.session_on = c.expiration_on
-    JOIN riskengine_positionmark m ON m.position_id = p.id AND (%s OR p.closed_at IS NULL OR m.marked_at <= p.closed_at)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(CASE o.side WHEN 'buy' THEN f.quantity ELSE -f.quantity END), 0) AS contracts
-        FROM positions_fill f JOIN positions_order o ON o.id = f.order_id
-        WHERE f.position_id = p.id AND f.filled_at <= m.marked_at
-    ) held
+    JOIN riskengine_positionmark m ON m.position_id = p.id
+        AND (NOT %(while_held)s::bool OR p.closed_at IS NULL OR m.marked_at <= p.closed_at)
     ORDER BY w.place, m.marked_at
 """
+_MINUTE = Fields(
+    {
+        "trade": BIGINT, "at": INSTANT, "bid": MICROS, "ask": MICROS, "spot": MICROS, "strike": MICROS,
+        "call": BOOLEAN, "close_at": INSTANT, "multiplier": INTEGER, "closed_at": INSTANT,
+    }
+)  # fmt: skip
+
+_CHANGES = """
+    SELECT w.place - 1, f.filled_at, CASE o.side WHEN 'buy' THEN f.quantity ELSE -f.quantity END
+    FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS w(position_id, place)
+    JOIN positions_fill f ON f.position_id = w.position_id
+    JOIN positions_order o ON o.id = f.order_id
+"""
+_CHANGE = Fields({"trade": BIGINT, "at": INSTANT, "contracts": BIGINT})
 
 # The intent's mid is what was decided on; the quote at the fill is what it was executed against.
 _COSTS = """
@@ -82,26 +102,37 @@ class Costs:
 
 
 def paths_of(position_ids: Sequence[int], *, while_held: bool = False) -> Paths:
-    """Every minute that was kept of these positions, or those until each was closed. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PATHS, [list(position_ids), not while_held])
-        rows = cursor.fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
-    bid, ask, spot, strike, seconds, held = (
-        np.array([np.nan if each is None else each for each in columns[k]], np.float64) for k in (2, 3, 4, 5, 7, 8)
-    )
+    """Every minute that was kept of these positions, or those until each was closed. Two statements."""
+    ids = list(position_ids)
+    found = copy_columns(_MINUTES, _MINUTE, {"ids": ids, "while_held": while_held})
+    at, closes, closed = found["at"], found["close_at"], found["closed_at"]
     return Paths(
-        trade=np.array(columns[0], np.int64),
-        at=np.array([microseconds(each) for each in columns[1]], np.int64),
-        bid=bid,
-        ask=ask,
-        spot=spot,
-        strike=strike,
-        call=np.array(columns[6], np.bool_),
-        seconds=seconds,
-        held=held,
-        while_held=np.array(columns[9], np.bool_),
+        trade=found["trade"],
+        at=at,
+        bid=found["bid"],
+        ask=found["ask"],
+        spot=found["spot"],
+        strike=found["strike"],
+        call=found["call"],
+        seconds=np.where(closes == NEVER, np.nan, (closes - at) / MICROSECONDS),
+        held=_held(found["trade"], at, copy_columns(_CHANGES, _CHANGE, {"ids": ids})) * found["multiplier"],
+        while_held=(closed == NEVER) | (at <= closed),
     )
+
+
+def _held(trade: IntColumn, at: IntColumn, changes: Columns) -> FloatColumn:
+    """Contracts held after the fills up to each minute, that moment's own included."""
+    n = len(changes["trade"])
+    whose, contracts = np.concatenate((changes["trade"], trade)), np.concatenate((changes["contracts"], 0 * trade))
+    is_minute = np.arange(len(whose)) >= n
+    order = np.lexsort((is_minute, np.concatenate((changes["at"], at)), whose))
+    running = np.empty(len(whose), np.float64)
+    running[order] = np.cumsum(contracts[order])
+    # The sum runs through all trades: what those before came to is not held in this one.
+    traded = np.bincount(whose, weights=contracts) if len(whose) else np.zeros(0)
+    before = np.cumsum(traded) - traded
+    held: FloatColumn = running[n:] - before[trade]
+    return held
 
 
 def costs_of(position_ids: Sequence[int]) -> Costs:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskengine.calculators.attribution import Marks, greek_parts
+from riskengine.calculators.attribution import Marks, greek_parts, to_the_cent
 from riskengine.calculators.greeks import greeks
 
 DAY = 86_400.0
@@ -75,3 +75,25 @@ def test_the_parts_are_the_profit_but_for_little(moves, call):
     found = greek_parts(given_marks, 1)
     gained = 300.0 * (given_marks.mid[-1] - given_marks.mid[0])
     assert found.total[0] == pytest.approx(gained, abs=0.05 * len(spot))
+
+
+usd = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(st.tuples(usd, usd, usd, st.integers(-(10**9), 10**9)), min_size=1, max_size=6))
+def test_the_parts_and_what_is_left_over_are_the_profit_to_the_cent(trades):
+    delta, theta, fees, cents = (np.array(column, np.float64) for column in zip(*trades, strict=True))
+    found = to_the_cent({"delta": delta, "theta": theta, "fees": fees}, cents / 100.0)
+    assert list(found) == ["delta", "theta", "fees", "unexplained"]
+    assert sum(found.values()).tolist() == cents.tolist()
+    assert all((each == np.round(each)).all() for each in found.values())
+    np.testing.assert_allclose(found["delta"] / 100.0, delta, rtol=0, atol=0.005001)
+
+
+def test_a_trade_with_an_unknown_part_has_none():
+    found = to_the_cent({"delta": np.array([1.0, np.nan]), "fees": np.array([-1.0, -1.0])}, np.array([5.0, 5.0]))
+    assert [each.tolist() for each in found.values()] == [
+        [100.0, pytest.approx(np.nan, nan_ok=True)],
+        [-100.0, pytest.approx(np.nan, nan_ok=True)],
+        [500.0, pytest.approx(np.nan, nan_ok=True)],
+    ]

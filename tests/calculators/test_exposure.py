@@ -245,3 +245,45 @@ def test_totals_are_exact_and_the_order_of_a_book_does_not_matter(book: list, rn
     shuffled = rng.sample(book, len(book))
     np.testing.assert_allclose(totals(book), [float(x) for x in exact], rtol=1e-12)
     np.testing.assert_allclose(totals(shuffled), totals(book), rtol=1e-12)
+
+
+# ---- Concentration over time ----
+
+
+def over_time(*bets):
+    start, end, dollars, group = (np.array(column, float) for column in zip(*bets, strict=True))
+    return exposure.herfindahl_over_time(start, end, dollars, group.astype(np.int64))
+
+
+def test_one_bet_after_another_is_one_bet_all_the_time():
+    assert over_time((0, 10, 100, 0), (10, 20, 300, 1), (30, 31, 5, 0)) == 1.0
+
+
+def test_two_equal_bets_held_half_of_the_time_together():
+    assert over_time((0, 10, 100, 0), (5, 10, 100, 1)) == pytest.approx(0.75)
+    assert over_time((0, 10, 100, 0), (5, 10, 100, 0)) == 1.0  # on the same underlying
+
+
+def test_of_nothing_that_was_held_for_no_time_nothing_is_known():
+    nothing = np.array([])
+    assert np.isnan(exposure.herfindahl_over_time(nothing, nothing, nothing, np.array([], np.int64)))
+    assert np.isnan(over_time((5, 5, 100, 0)))
+
+
+times = st.integers(0, 40)
+bets_held = st.lists(st.tuples(times, times, st.integers(1, 9), st.integers(0, 3)), min_size=1, max_size=8)
+
+
+@given(bets_held)
+def test_it_is_the_mean_of_every_moment(bets):
+    bets = [(min(a, b), max(a, b), dollars, group) for a, b, dollars, group in bets]
+    shares = []
+    for moment in range(40):
+        held = {}
+        for start, end, dollars, group in bets:
+            if start <= moment < end:
+                held[group] = held.get(group, 0) + dollars
+        if held:
+            shares.append(sum(each**2 for each in held.values()) / sum(held.values()) ** 2)
+    found = over_time(*bets)
+    assert (np.isnan(found) and not shares) or found == pytest.approx(sum(shares) / len(shares))

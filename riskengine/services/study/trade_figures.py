@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from riskengine.calculators.attribution import greek_parts
+from riskengine.calculators.attribution import greek_parts, to_the_cent
 from riskengine.calculators.columns import FloatColumn
 from riskengine.loading.book import instant
 from riskengine.loading.paths import Costs, Paths, costs_of, paths_of
@@ -51,7 +51,7 @@ class Figures:
 
 
 def figures_of(trades: Trades) -> Figures:
-    """Two statements."""
+    """Three statements."""
     ids: list[int] = trades.position_id.tolist()
     costs, paths = costs_of(ids), paths_of(ids, while_held=True)
     parts, reasons = _parts(trades, costs, paths)
@@ -79,15 +79,8 @@ def _parts(trades: Trades, costs: Costs, paths: Paths) -> tuple[dict[str, FloatC
             reasons[place] = TOO_FEW
         elif np.isnan(costs.spread[place]):
             reasons[place] = NO_QUOTE
-    told = np.array([place not in reasons for place in range(n)], bool)
-
-    def cents(column: FloatColumn) -> FloatColumn:
-        return np.where(told, np.round(column * 100.0), np.nan)
-
-    parts = {name: cents(getattr(greek, name)) for name in ("delta", "gamma", "theta", "vega")}
-    parts |= {"spread": cents(-costs.spread), "fees": cents(-trades.fees)}
-    whole = cents(trades.pnl)
-    parts["unexplained"] = whole - sum(parts.values())
+    told = {name: getattr(greek, name) for name in ("delta", "gamma", "theta", "vega")}
+    parts = to_the_cent(told | {"spread": -costs.spread, "fees": -trades.fees}, trades.pnl)
     return parts, reasons
 
 
