@@ -211,6 +211,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "alerts": {"task": "riskengine.tasks.alerts", "schedule": 2.0, "options": {"expires": 1.8}},
     "nights": {"task": "riskengine.tasks.nights", "schedule": 30.0, "options": {"expires": 25.0}},
     "marks": {"task": "riskengine.tasks.marks", "schedule": 30.0, "options": {"expires": 25.0}},
+    "reviews": {"task": "riskengine.tasks.reviews", "schedule": 60.0, "options": {"expires": 55.0}},
     "correlations": {"task": "riskengine.tasks.correlations", "schedule": 300.0, "options": {"expires": 250.0}},
     "replays": {"task": "riskengine.tasks.replays", "schedule": 2.0, "options": {"expires": 1.8}},
     "providers": {"task": "riskengine.tasks.providers", "schedule": 5.0, "options": {"expires": 4.5}},

@@ -42,7 +42,7 @@ class AlertTargetForm(forms.ModelForm):
 
     class Meta:
         model = AlertTarget
-        fields = ("name", "kind", "minimum_severity", "portfolio", "enabled")
+        fields = ("name", "kind", "minimum_severity", "portfolio", "daily_report", "enabled")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -82,7 +82,7 @@ class AlertTargetAdmin(ModelAdmin):
     """Never deleted, since what was sent refers to it: switched off."""
 
     form = AlertTargetForm
-    list_display = ["name", "kind", "leads_to", "minimum_severity", "portfolio", "is_signed", "enabled"]
+    list_display = ["name", "kind", "leads_to", "minimum_severity", "portfolio", "daily_report", "is_signed", "enabled"]
     list_filter = ["kind", "enabled", "portfolio"]
     search_fields = ["name"]
     ordering = ["name"]
@@ -91,7 +91,7 @@ class AlertTargetAdmin(ModelAdmin):
         ("name", "enabled"),
         ("kind", "new_address"),
         ("new_secret", "unsigned"),
-        ("minimum_severity", "portfolio"),
+        ("minimum_severity", "portfolio", "daily_report"),
         ("leads_to", "is_signed"),
     ]
     readonly_fields = ["leads_to", "is_signed"]

@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from positions.services.refresh import refresh
 from positions.services.simulated import publish_simulated
+from riskengine.services.review.day import run_days
+from riskengine.services.review.making import run_reviews
 from riskengine.services.signals.choosing import run_signals
 from riskengine.services.signals.demo import run_demo
 from riskengine.services.signals.generating import run_generators
@@ -69,6 +71,13 @@ def alerts() -> None:
 def nights() -> None:
     """Every 30 seconds: the overnight reports whose moment it is (P-18)."""
     run_nights(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def reviews() -> None:
+    """Every 60 seconds: the reviews that are due, their reminders, and the report of each day that is over (P-30)."""
+    run_days(now=timezone.now())
+    run_reviews(now=timezone.now())
 
 
 @shared_task(queue="work", time_limit=25)

@@ -3,18 +3,19 @@
 Plain rows, the oldest first, for reports that are kept. Each is one statement; at most `MOST` rows of a kind.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 
 from positions.market.calendar import new_york_instant
-from positions.models import ClockKind, Decision, DecisionIntent, Fill, Portfolio, PortfolioStateChange, Position
+from positions.models import ClockKind, Decision, DecisionIntent, Fill, Portfolio, PortfolioStateChange, Position, Side
 from riskengine.models import Alert, BreakerEvent, NightReport, Signal
 
 MOST = 500
@@ -51,6 +52,12 @@ def verdicts(window: Window) -> dict[str, int]:
     """How many were approved (under "") and how many refused by each code, the most frequent first."""
     rows = _openings(window).values_list("refusal_code").annotate(n=Count("id")).order_by("-n", "refusal_code")
     return dict(rows)
+
+
+def bound_by(window: Window) -> dict[str, int]:
+    """Of what was approved: how many sizes each rule set, the most frequent first."""
+    rows = _openings(window).filter(approved=True).annotate(bound=KeyTextTransform("binding", "trace"))
+    return {rule: n for rule, n in rows.values_list("bound").annotate(n=Count("id")).order_by("-n", "bound") if rule}
 
 
 def refusal_examples(window: Window) -> dict[str, str]:
@@ -90,6 +97,12 @@ def positions_touched(window: Window) -> list[Position]:
     return list(rows.select_related("contract", "decision").order_by("entry_at", "id")[:MOST])
 
 
+def sold_after(position_ids: Collection[int], after: datetime) -> dict[int, int]:
+    """Contracts sold later than `after`, by position."""
+    rows = Fill.objects.filter(position__in=list(position_ids), order__side=Side.SELL, filled_at__gt=after)
+    return dict(rows.order_by().values_list("position").annotate(n=Sum("quantity")))
+
+
 def breaker_events(window: Window) -> list[BreakerEvent]:
     rows = window.portfolio.breaker_events.filter(**window.within("happened_at"))
     return list(rows.select_related("breaker__underlying").order_by("happened_at", "id")[:MOST])
@@ -101,9 +114,9 @@ def state_changes(window: Window) -> list[PortfolioStateChange]:
     )
 
 
-def _alerts(window: Window, without: str) -> QuerySet[Alert]:
+def _alerts(window: Window, without: Collection[str]) -> QuerySet[Alert]:
     """By market time; what has none is of wall time, and belongs to the window of a live account alone."""
-    rows = Alert.objects.filter(portfolio=window.portfolio).exclude(code__startswith=without)
+    rows = Alert.objects.filter(portfolio=window.portfolio).exclude(code__in=without)
     if window.portfolio.clock.kind == ClockKind.LIVE:
         rows = rows.annotate(at=Coalesce("market_at", "raised_at"))
     else:
@@ -111,12 +124,12 @@ def _alerts(window: Window, without: str) -> QuerySet[Alert]:
     return rows.filter(**window.within("at"))
 
 
-def alerts(window: Window, *, without: str) -> list[Alert]:
-    """Those whose code does not begin with `without`: what reports say of themselves is no news. Each has its `at`."""
+def alerts(window: Window, *, without: Collection[str]) -> list[Alert]:
+    """All but those of the codes `without`, each with its `at`."""
     return list(_alerts(window, without).select_related("acknowledged_by").order_by("at", "id")[:MOST])
 
 
-def alerts_by_code(window: Window, *, without: str) -> list[dict[str, Any]]:
+def alerts_by_code(window: Window, *, without: Collection[str]) -> list[dict[str, Any]]:
     """By code: how many, how many of them that asked for an answer got none, and the last one's title."""
     rows = (
         _alerts(window, without)
@@ -201,20 +214,27 @@ def exposed(window: Window) -> Exposed:
         return Exposed(*cursor.fetchone())
 
 
-def first_activity(portfolio_ids: list[int]) -> dict[int, datetime]:
-    """By portfolio id the market time of its first decision or entry; absent where there is none. Two statements."""
-    found: dict[int, datetime] = {}
-    decided = Decision.objects.filter(portfolio__in=portfolio_ids).order_by("portfolio_id")
-    entered = Position.objects.filter(portfolio__in=portfolio_ids).order_by("portfolio_id")
-    for rows, field in ((decided, "decided_at"), (entered, "entry_at")):
-        for pk, at in rows.values_list("portfolio_id").annotate(first=Min(field)):
-            found[pk] = min(at, found.get(pk, at))
-    return found
+@dataclass(frozen=True, slots=True)
+class Active:
+    """Market times of an account's first and last activity: a decision, an entry, a close. `last` None: it holds."""
+
+    first: datetime
+    last: datetime | None
 
 
-def something_happened(window: Window) -> bool:
-    """Whether anything was decided in the window, or held in it."""
-    held = window.portfolio.positions.filter(entry_at__lt=window.after)
-    return (
-        _openings(window).exists() or held.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first)).exists()
-    )
+def active(portfolio_ids: list[int]) -> dict[int, Active]:
+    """By portfolio id; absent where nothing was ever decided or entered. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT portfolio_id, min(first), CASE WHEN bool_or(held) THEN NULL ELSE max(last) END FROM (
+                SELECT portfolio_id, min(decided_at) AS first, max(decided_at) AS last, false AS held
+                FROM positions_decision WHERE portfolio_id = ANY(%(ids)s) GROUP BY portfolio_id
+                UNION ALL
+                SELECT portfolio_id, min(entry_at), max(closed_at), bool_or(closed_at IS NULL)
+                FROM positions_position WHERE portfolio_id = ANY(%(ids)s) GROUP BY portfolio_id
+            ) t GROUP BY portfolio_id
+            """,
+            {"ids": portfolio_ids},
+        )
+        return {pk: Active(first, last) for pk, first, last in cursor.fetchall()}

@@ -9,6 +9,8 @@ from django.utils.crypto import salted_hmac
 
 from positions.market.calendar import new_york
 
+DAY_REPORT = "DAY_REPORT"  # the one code whose text is a whole report (riskengine.services.review.day)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -49,6 +51,8 @@ class Message:
 
     @property
     def subject(self) -> str:
+        if self.code == DAY_REPORT:
+            return f"{'DEMO ' if self.is_demo else ''}{self.portfolio_name}: {self.title}"
         again = f" (told again, {self.level})" if self.level else ""
         return f"{self.severity.upper()}{again} {self._whose}: {self.title}"
 
@@ -60,6 +64,8 @@ class Message:
 
     @property
     def text(self) -> str:
+        if self.code == DAY_REPORT:
+            return self.happened
         lines = [self.happened]
         if self.value is not None:
             limit = "" if self.limit is None else f"; the limit is {_number(self.limit)}"

@@ -1,0 +1,200 @@
+"""What an account did in a period, as a review keeps it. Plain data: money USD, fractions, times New York with offset.
+
+Made once, from what was known at that moment, and kept as it is: a later correction does not change what a person saw
+when he decided. None is not known.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from positions.market.clock import market_now
+from positions.models import Mode, Portfolio, Position, State
+from riskengine.loading import happened
+from riskengine.loading.happened import Window
+from riskengine.services.decide.explanation import BINDING_LABELS
+from riskengine.services.decide.inputs import ny
+from riskengine.services.review.periods import Period
+from riskengine.services.study.performance import CLOSE_WORDS, performance
+from riskengine.services.watch.words import contract_label
+
+VERSION = 1
+BETS_SHOWN = 60
+EVENTS_SHOWN = 40
+OWN_ALERTS = ("REVIEW_DUE", "REVIEW_CHANGE_DUE", "DAY_REPORT")  # what reports say of themselves is no news
+LATE_EXITS = ("EXIT_WAITING", "EXIT_FAILING", "EXIT_ERROR", "FORCED_CLOSE_LATE")
+
+
+def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str, Any]:
+    """The period as it stands at wall time `now`. A fixed number of statements, whatever was traded."""
+    window = Window.of(portfolio, period.first, period.last)
+    record = performance(portfolio, now=now, since=period.first, until=period.last)
+    verdicts = happened.verdicts(window)
+    touched = happened.positions_touched(window)
+    told = happened.alerts_by_code(window, without=OWN_ALERTS)
+    return {
+        "version": VERSION,
+        "account": _account(portfolio, period, now),
+        "record": record["trades"],
+        "equity": _equity(record),
+        "returns": record["returns"],
+        "by": {name: record["by"][name] for name in ("cause", "underlying", "tier")},
+        "costs": _costs(window),
+        "exposure": _exposure(window),
+        "decisions": _decisions(verdicts, touched, window),
+        "refusals": _refusals(verdicts, window),
+        "exits": [each for each in told if each["code"] in LATE_EXITS],
+        "signals": happened.signals_by_fate(window),
+        "breakers": [breaker_row(each) for each in happened.breaker_events(window)[:EVENTS_SHOWN]],
+        "states": [state_row(each) for each in happened.state_changes(window)[:EVENTS_SHOWN]],
+        "alerts": told,
+        "nights": [_night(each) for each in happened.nights(portfolio, period.first, period.last)],
+        "revisions": happened.revisions_used(window),
+    }
+
+
+def _account(portfolio: Portfolio, period: Period, now: datetime) -> dict[str, Any]:
+    return {
+        "name": portfolio.name,
+        "slug": portfolio.slug,
+        "system": portfolio.get_system_display(),
+        "mode": portfolio.mode,
+        "mode_label": str(Mode(portfolio.mode).label),
+        "state": portfolio.state,
+        "is_demo": portfolio.is_demo,
+        "clock": portfolio.clock.kind,
+        "clock_label": portfolio.clock.label,
+        "kind": period.kind,
+        "period": period.name,
+        "first": period.first.isoformat(),
+        "last": period.last.isoformat(),
+        "due_at": ny(period.due_at),
+        "made_at": ny(market_now(portfolio.clock, now)),
+    }
+
+
+def _equity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The days with what a picture and a table of them need."""
+    equity = record["equity"]
+    days = [{name: each[name] for name in _DAY} for each in equity["days"]]
+    return {**equity, "days": days}
+
+
+_DAY = ("day", "start", "end", "deposits", "profit", "return", "index", "drawdown")
+
+
+def _costs(window: Window) -> dict[str, Any]:
+    found = happened.costs(window)
+    moved = float(found.bought + found.sold)
+    return {
+        "fills": found.fills,
+        "measured": found.measured,
+        "fees": float(found.fees),
+        "bought": float(found.bought),
+        "sold": float(found.sold),
+        "slippage": None if found.slippage is None else round(float(found.slippage), 2),
+        "share": None if not moved or found.slippage is None else (float(found.slippage + found.fees)) / moved,
+    }
+
+
+def _exposure(window: Window) -> dict[str, Any]:
+    found = happened.exposed(window)
+    return {"readings": found.readings, "highest": found.highest, "mean": found.mean, "as_one": found.as_one}
+
+
+# ---- Decisions and bets ----
+
+
+def _decisions(verdicts: Mapping[str, int], touched: Sequence[Position], window: Window) -> dict[str, Any]:
+    bets = [bet_row(each) for each in touched]
+    return {
+        "approved": verdicts.get("", 0),
+        "refused": sum(verdicts.values()) - verdicts.get("", 0),
+        "bets": bets[-BETS_SHOWN:],
+        "of": len(bets),
+        "departed": [each for each in bets if each["departed"]],
+        "bound": [
+            {"rule": rule, "label": BINDING_LABELS.get(rule, rule), "n": n}
+            for rule, n in happened.bound_by(window).items()
+        ],
+    }
+
+
+def bet_row(position: Position) -> dict[str, Any]:
+    """A position beside what was decided of it. `departed` says where it did not follow; empty: it did."""
+    decision = position.decision
+    entry = float(position.average_entry_price)
+    return {
+        "position": position.pk,
+        "label": contract_label(position.contract),
+        "entry_at": ny(position.entry_at),
+        "closed_at": ny(position.closed_at),
+        "contracts": position.quantity_opened,
+        "open": position.quantity_open,
+        "entry": entry,
+        "cost": float(position.entry_cost),
+        "minimum": float(position.min_size_at_entry),
+        "scale": float(position.scale_multiplier),
+        "cause": CLOSE_WORDS.get(position.close_cause, position.close_cause.replace("_", " ")),
+        "pnl": None if position.closed_at is None else float(position.realised_pnl),
+        "decision": None if decision is None else decision.pk,
+        "decided": None if decision is None else decision.contracts,
+        "limit": None if decision is None or decision.limit_price is None else float(decision.limit_price),
+        "departed": departed(position),
+    }
+
+
+def departed(position: Position) -> str:
+    """How a bet is not what was decided: a sentence, empty where it is. What a split made of it is no departure."""
+    decision = position.decision
+    if decision is None:
+        return "Adopted from the broker: nobody here decided it."
+    if position.split_factor != 1:
+        return ""
+    if position.quantity_opened > decision.contracts:
+        return f"{position.quantity_opened} contracts were opened, {decision.contracts} were approved."
+    if decision.limit_price is not None and position.average_entry_price > decision.limit_price:
+        return f"Bought at {position.average_entry_price:.4f}, above the worst permitted {decision.limit_price:.4f}."
+    if position.quantity_opened < decision.contracts:
+        return f"{position.quantity_opened} of {decision.contracts} approved contracts were filled."
+    return ""
+
+
+def _refusals(verdicts: Mapping[str, int], window: Window) -> list[dict[str, Any]]:
+    examples = happened.refusal_examples(window) if set(verdicts) - {""} else {}
+    return [{"code": code, "n": n, "sentence": examples.get(code, "")} for code, n in verdicts.items() if code]
+
+
+# ---- Guards ----
+
+
+def breaker_row(event: Any) -> dict[str, Any]:
+    underlying = event.breaker.underlying
+    return {
+        "at": ny(event.happened_at),
+        "label": event.get_code_display() + (f" ({underlying.symbol})" if underlying is not None else ""),
+        "kind": event.get_kind_display(),
+        "who": event.actor_name,
+        "reason": event.reason,
+    }
+
+
+def state_row(change: Any) -> dict[str, Any]:
+    return {
+        "at": ny(change.changed_at),
+        "from": change.from_state,
+        "to": change.to_state,
+        "to_label": str(State(change.to_state).label),
+        "who": change.actor_name,
+        "reason": change.reason,
+    }
+
+
+def _night(report: Any) -> dict[str, Any]:
+    return {
+        "session": report.session_on.isoformat(),
+        "moment": report.moment,
+        "positions": report.positions,
+        "worst_loss": None if report.worst_loss is None else float(report.worst_loss),
+        "equity": None if report.equity is None else float(report.equity),
+    }
