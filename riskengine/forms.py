@@ -6,12 +6,16 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
+from accounts.models import RiskProfileRevision
 from positions.market import symbols
 from positions.models import OptionContract, Portfolio
+from riskengine.models import Review, ReviewDecision
 from riskengine.services.watch.kill import DEFAULT, Verb
 
 SEARCH_LENGTH = 40
+ANSWER = "answer_"  # before the code of a review's question
 CONFIDENCE_AT_FIRST = Decimal("0.70")
 
 
@@ -222,3 +226,56 @@ class PerformanceForm(forms.Form):
             f"{self.WANTED[name]}; it is left out." if name in self.WANTED else " ".join(found)
             for name, found in self.errors.items()
         ]
+
+
+class DecideForm(forms.Form):
+    """An answer to each of the review's questions, the decision, why, and the revision that a change led to."""
+
+    decision = forms.ChoiceField(
+        choices=ReviewDecision.choices,
+        widget=forms.RadioSelect,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Decide: keep, change or halt."),
+    )
+    reason = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": "Say why: the reason is kept with your name."},
+    )
+    revision = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
+
+    def __init__(
+        self, *given: Any, review: Review, revisions: Sequence[RiskProfileRevision] = (), **options: Any
+    ) -> None:
+        super().__init__(*given, **options)
+        self.codes = [each["code"] for each in review.questions]
+        for each in review.questions:
+            self.fields[self.name_of(each["code"])] = forms.CharField(
+                label=each["text"],
+                widget=forms.Textarea(attrs={"rows": 3}),
+                error_messages={"required": "Answer it: what is not answered cannot be decided on."},
+            )
+        self.fields["revision"].choices = [
+            ("", "to follow: I name it later"),
+            *((each.number, f"revision {each.number}: {each.reason[:80]}") for each in revisions),
+        ]
+
+    @staticmethod
+    def name_of(code: str) -> str:
+        return f"{ANSWER}{code}"
+
+    def asked(self) -> dict[str, Any]:
+        """As the service takes it. A revision is of a change alone, whatever was chosen before."""
+        given = self.cleaned_data
+        change = given["decision"] == ReviewDecision.CHANGE
+        return {
+            "answers": {code: given[self.name_of(code)] for code in self.codes},
+            "decision": given["decision"],
+            "reason": given["reason"],
+            "revision": given.get("revision") if change else None,
+        }
+
+    def refuse(self, problem: ValidationError) -> None:
+        """What the service says, beside the field that it is about."""
+        for name, sentences in problem.message_dict.items():
+            field = self.name_of(name) if name in self.codes else name if name in self.fields else None
+            for sentence in sentences:
+                self.add_error(field, sentence)

@@ -6,7 +6,6 @@ Plain rows, the oldest first, for reports that are kept. Each is one statement; 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -155,63 +154,18 @@ def nights(portfolio: Portfolio, first: date, last: date) -> list[NightReport]:
     return list(rows.defer("contents").order_by("session_on", "id"))
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """USD. `slippage`: paid beyond the mid of the decision or of the exit's order, over the `measured` of all `fills`;
-    under 0 is better than the mid. None: none was measured."""
-
-    fills: int
-    measured: int
-    fees: Decimal
-    bought: Decimal
-    sold: Decimal
-    slippage: Decimal | None
-
-
-def costs(window: Window) -> Costs:
+def highest_exposure(window: Window) -> tuple[float | None, float | None]:
+    """Of the five-minute readings: the highest share of equity at risk, and with what moves together as one bet."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT count(*), count(mid), coalesce(sum(fee), 0),
-                   coalesce(sum(price * shares) FILTER (WHERE side = 'buy'), 0),
-                   coalesce(sum(price * shares) FILTER (WHERE side = 'sell'), 0),
-                   sum(CASE side WHEN 'buy' THEN price - mid ELSE mid - price END * shares)
-            FROM (
-                SELECT f.price, f.fee, o.side, f.quantity * c.multiplier AS shares,
-                       coalesce(o.reference_mid, i.reference_mid) AS mid
-                FROM positions_fill f JOIN positions_order o ON o.id = f.order_id
-                LEFT JOIN positions_order i ON i.id = o.parent_id
-                JOIN positions_optioncontract c ON c.id = o.contract_id
-                WHERE o.portfolio_id = %s AND f.filled_at >= %s AND f.filled_at < %s
-            ) t
-            """,
-            [window.portfolio.pk, window.first, window.after],
-        )
-        return Costs(*cursor.fetchone())
-
-
-@dataclass(frozen=True, slots=True)
-class Exposed:
-    """Of the five-minute readings: how many, the highest and the mean share of equity that was at risk."""
-
-    readings: int
-    highest: float | None
-    mean: float | None
-    as_one: float | None
-
-
-def exposed(window: Window) -> Exposed:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT count(exposure), max(exposure / nullif(equity, 0))::float8,
-                   avg(exposure / nullif(equity, 0))::float8,
-                   max(effective_exposure / nullif(equity, 0))::float8
+            SELECT max(exposure / nullif(equity, 0))::float8, max(effective_exposure / nullif(equity, 0))::float8
             FROM riskengine_readingpoint WHERE portfolio_id = %s AND market_at >= %s AND market_at < %s
             """,
             [window.portfolio.pk, window.first, window.after],
         )
-        return Exposed(*cursor.fetchone())
+        highest, as_one = cursor.fetchone()
+        return highest, as_one
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,9 @@ def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str
         "equity": _equity(record),
         "returns": record["returns"],
         "by": {name: record["by"][name] for name in ("cause", "underlying", "tier")},
-        "costs": _costs(window),
-        "exposure": _exposure(window),
+        "costs": record["costs"],
+        "attribution": record["attribution"],
+        "exposure": _exposure(record, window),
         "decisions": _decisions(verdicts, touched, window),
         "refusals": _refusals(verdicts, window),
         "exits": [each for each in told if each["code"] in LATE_EXITS],
@@ -80,26 +81,14 @@ def _equity(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**equity, "days": days}
 
 
-_DAY = ("day", "start", "end", "deposits", "profit", "return", "index", "drawdown")
+_DAY = ("day", "start", "end", "deposits", "profit", "return", "index", "drawdown", "worst_drawdown")
 
 
-def _costs(window: Window) -> dict[str, Any]:
-    found = happened.costs(window)
-    moved = float(found.bought + found.sold)
-    return {
-        "fills": found.fills,
-        "measured": found.measured,
-        "fees": float(found.fees),
-        "bought": float(found.bought),
-        "sold": float(found.sold),
-        "slippage": None if found.slippage is None else round(float(found.slippage), 2),
-        "share": None if not moved or found.slippage is None else (float(found.slippage + found.fees)) / moved,
-    }
-
-
-def _exposure(window: Window) -> dict[str, Any]:
-    found = happened.exposed(window)
-    return {"readings": found.readings, "highest": found.highest, "mean": found.mean, "as_one": found.as_one}
+def _exposure(record: Mapping[str, Any], window: Window) -> dict[str, Any]:
+    highest, as_one = happened.highest_exposure(window)
+    found = record["exposure"]
+    kept = {name: found[name] for name in ("average", "traded", "correlation")}
+    return {"highest": highest, "highest_as_one": as_one, **kept}
 
 
 # ---- Decisions and bets ----
