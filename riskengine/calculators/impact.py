@@ -1,0 +1,161 @@
+"""What the size of bets did: the same trades at the minimum bet, at the actual size, and at half of Kelly's fraction.
+
+Trades are taken one after another in the order in which they closed, as if each began when the one before was over.
+What a trade made per dollar is the same at every size: the market is taken to have filled each of them alike. Bets are
+whole contracts. Money USD, columns of shape (n,).
+
+    minimum     the fewest contracts worth at least the minimum bet at its entry; never more than were bought
+    actual      what was bought
+    half Kelly  the most contracts that half of Kelly's fraction of the account pays for, the fraction from the trades
+                that had closed before this one was entered; the minimum until there are 30 of them
+    hindsight   the same with the fraction from all trades: what nobody could have known
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from riskengine.calculators.columns import FloatColumn, IntColumn, contracts_reaching, whole_contracts
+from riskengine.calculators.kelly import growth_optimal_fraction
+from riskengine.calculators.performance import Expectancy, expectancy
+
+FEWEST_EARLIER = 30  # trades before half of Kelly's fraction is anything but noise
+MOST = 1.0  # of the account: nothing is borrowed
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sized:
+    """Closed trades in the order in which they closed. `gain` per dollar paid, after fees; `cost` actually paid;
+    `contract` what one contract cost; `deposits` what was paid in or out since the trade before. Times int64."""
+
+    gain: FloatColumn
+    cost: FloatColumn
+    minimum: FloatColumn
+    contract: FloatColumn
+    contracts: IntColumn
+    deposits: FloatColumn
+    entry_at: IntColumn
+    closed_at: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.gain)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """One way of sizing. `bet` and `pnl` of each trade, `equity` after each, `index` of one dollar that was there from
+    the start, free of deposits. `ruined`: nothing was left to bet at some time."""
+
+    bet: FloatColumn
+    pnl: FloatColumn
+    equity: FloatColumn
+    index: FloatColumn
+    start: float
+    ruined: bool
+
+    @property
+    def returns(self) -> FloatColumn:
+        before = np.concatenate(([1.0], self.index[:-1]))
+        return np.divide(self.index, before, out=np.ones(len(self.index)), where=before > 0.0) - 1.0
+
+    @property
+    def max_drawdown(self) -> float:
+        """The deepest fall under the highest before it, a fraction of 0 or less."""
+        path = np.concatenate(([1.0], self.index))
+        return float((path / np.maximum.accumulate(path) - 1.0).min())
+
+    @property
+    def volatility(self) -> float | None:
+        """Standard deviation of the account's return from trade to trade."""
+        return float(self.returns.std(ddof=1)) if len(self.index) > 1 else None
+
+    @property
+    def growth(self) -> float | None:
+        """Mean natural log of what one trade makes of a dollar of the account; None after ruin, or without a trade."""
+        if self.ruined or not len(self.index):
+            return None
+        return float(np.log(self.index[-1]) / len(self.index))
+
+
+def minimum_bets(trades: Sized) -> FloatColumn:
+    """Dollars of the fewest whole contracts that reach each minimum, at most those bought."""
+    contracts = np.minimum(contracts_reaching(trades.minimum, trades.contract), trades.contracts)
+    return trades.cost * contracts / trades.contracts
+
+
+def fixed(trades: Sized, bet: FloatColumn, start: float) -> Curve:
+    """The account when each trade is made at `bet` dollars, whatever has become of the account."""
+    return _curve(trades, bet, start, None)
+
+
+def by_fraction(trades: Sized, fraction: FloatColumn, otherwise: FloatColumn, start: float) -> Curve:
+    """The account when each trade bets a fraction of it in whole contracts; NaN: `otherwise` dollars."""
+    return _curve(trades, otherwise, start, fraction)
+
+
+def _curve(trades: Sized, dollars: FloatColumn, start: float, fraction: FloatColumn | None) -> Curve:
+    n = len(trades)
+    bet, equity, index = np.zeros(n), np.zeros(n), np.zeros(n)
+    account, grown, ruined = float(start), 1.0, bool(start <= 0.0)
+    for k in range(n):
+        account += float(trades.deposits[k])
+        share = np.nan if fraction is None else float(fraction[k])
+        wanted = float(dollars[k])
+        if np.isfinite(share):
+            unit = float(trades.contract[k])
+            wanted = float(whole_contracts(max(share * account, 0.0), unit)) * unit
+        bet[k] = 0.0 if ruined else wanted
+        made = bet[k] * float(trades.gain[k])
+        if account > 0.0 and not ruined:
+            grown *= max(1.0 + made / account, 0.0)
+        account += made
+        ruined = ruined or account <= 0.0
+        equity[k], index[k] = account, grown
+    return Curve(bet, bet * trades.gain, equity, index, start, ruined)
+
+
+def half_kelly(trades: Sized) -> FloatColumn:
+    """Half of Kelly's fraction for each trade from those that had closed before it was entered; NaN with fewer than 30
+    of them. Each of them counts as one equally likely outcome."""
+    earlier = np.searchsorted(trades.closed_at, trades.entry_at, side="right")
+    known: dict[int, float] = {}
+    found = np.full(len(trades), np.nan)
+    for k, count in enumerate(earlier.tolist()):
+        if count >= FEWEST_EARLIER:
+            if count not in known:
+                known[count] = _half_of(trades.gain[:count])
+            found[k] = known[count]
+    return found
+
+
+def half_kelly_in_hindsight(trades: Sized) -> float:
+    """The same from all trades; NaN with fewer than 30."""
+    return _half_of(trades.gain) if len(trades) >= FEWEST_EARLIER else float("nan")
+
+
+def _half_of(gain: FloatColumn) -> float:
+    n = len(gain)
+    return min(growth_optimal_fraction(np.full(n, 1.0 / n), gain) / 2.0, MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What scaling made beyond the minimum, USD: the sum over `trades` and the 95% interval of that sum (Student)."""
+
+    trades: int
+    usd: float
+    low: float | None
+    high: float | None
+
+    @property
+    def sure(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0.0 or self.high < 0.0)
+
+
+def contribution(pnl: FloatColumn, minimum_pnl: FloatColumn) -> Contribution:
+    """P&L as it was less P&L at the minimum bet."""
+    each: Expectancy = expectancy(pnl - minimum_pnl)
+    n = each.trades
+    low = None if each.low is None else each.low * n
+    high = None if each.high is None else each.high * n
+    return Contribution(n, float((pnl - minimum_pnl).sum()), low, high)
