@@ -279,3 +279,52 @@ class DecideForm(forms.Form):
             field = self.name_of(name) if name in self.codes else name if name in self.fields else None
             for sentence in sentences:
                 self.add_error(field, sentence)
+
+
+class LadderForm(forms.Form):
+    """A take-profit ladder to try: which one, and up to eight rows of threshold and share in percent, from the nearest.
+    Without any row the ladder in force is walked alone."""
+
+    ROWS = range(1, 9)
+
+    ladder = forms.ChoiceField(required=False)
+    suggest = forms.BooleanField(required=False)
+
+    def __init__(self, *given: Any, ladders: Sequence[tuple[str, str]], **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.ladders = list(ladders)
+        field = self.fields["ladder"]
+        field.choices, field.error_messages["invalid_choice"] = self.ladders, "This account has no such ladder."
+        for row in self.ROWS:
+            self.fields[f"t{row}"] = DecimalBetween(
+                f"The gain of tier {row}, in percent,", "0", "10000", required=False
+            )
+            self.fields[f"s{row}"] = DecimalBetween(f"Share of tier {row}, in percent,", "0", "100", required=False)
+
+    def clean(self) -> dict[str, Any] | None:
+        for row in self.ROWS:
+            pair = [self.cleaned_data.get(f"{name}{row}") for name in "ts"]
+            if f"t{row}" not in self.errors and f"s{row}" not in self.errors and (pair[0] is None) != (pair[1] is None):
+                self.add_error(f"t{row}", f"Tier {row} needs both a gain and a share, or neither.")
+        return super().clean()
+
+    @property
+    def name(self) -> str:
+        """The ladder asked for; the first where none was."""
+        return self.cleaned_data.get("ladder") or self.ladders[0][0]
+
+    @property
+    def rows(self) -> list[tuple[Decimal, Decimal]]:
+        """Threshold and share as fractions."""
+        pairs = [(self.cleaned_data.get(f"t{row}"), self.cleaned_data.get(f"s{row}")) for row in self.ROWS]
+        return [(t / 100, s / 100) for t, s in pairs if t is not None and s is not None]
+
+    @property
+    def problems(self) -> list[str]:
+        return [sentence for found in self.errors.values() for sentence in found]
+
+
+class LadderRevisionForm(ReasonForm):
+    """Why a ladder is put in force, and the revision that its person saw."""
+
+    based_on = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)

@@ -15,6 +15,8 @@ from riskengine.views import (
     reviews,
     risk,
     signals,
+    size_impact,
+    take_profit,
     ticket,
 )
 
@@ -57,6 +59,9 @@ urlpatterns = [
     path("portfolios/<slug:slug>/days/<str:day>/", reviews.day, name="day"),
     path("portfolios/<slug:slug>/performance/", performance.page, name="performance"),
     path("portfolios/<slug:slug>/fills/", performance.fills, name="fills"),
+    path("portfolios/<slug:slug>/take-profit/", take_profit.page, name="take-profit"),
+    path("portfolios/<slug:slug>/take-profit/revision/", take_profit.take, name="take-profit-revision"),
+    path("portfolios/<slug:slug>/size-impact/", size_impact.page, name="size-impact"),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),

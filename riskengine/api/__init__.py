@@ -15,6 +15,7 @@ from riskengine.api import (
     replays,
     signals,
     sizing,
+    studies,
     webhook,
 )
 
@@ -27,6 +28,7 @@ urlpatterns = [
     *guards.urlpatterns,
     *nights.urlpatterns,
     *performance.urlpatterns,
+    *studies.urlpatterns,
     *alerts.urlpatterns,
     *replays.urlpatterns,
     *signals.urlpatterns,

@@ -34,7 +34,7 @@ def equity_curve(equity: Mapping[str, Any]) -> Row:
     if not days:
         return {"points": []}
     values = [days[0]["start"], *(each["end"] for each in days)]
-    ticks = _ticks(min(values), max(values))
+    ticks = round_amounts(min(values), max(values))
     low, high = min(ticks[0], min(values)), max(ticks[-1], max(values))
     deepest = min(0.0, *(min(each["drawdown"], each["worst_drawdown"] or 0.0) for each in days if _is_known(each)), 0.0)
     floor_ = min(-0.05, floor(deepest * 20) / 20)
@@ -82,7 +82,7 @@ def _is_known(day: Mapping[str, Any]) -> bool:
     return day["drawdown"] is not None
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_amounts(low: float, high: float) -> list[float]:
     """Two to seven round amounts around all of it, the lowest under the highest."""
     span = max(high - low, abs(high) * 0.01, 1.0)
     step = 10.0 ** floor(log10(span / 2))

@@ -65,6 +65,8 @@ def happen() -> dict[str, str]:
         "companies": f"{root}/companies/",
         "performance": f"{root}/performance/",
         "fills": f"{root}/fills/",
+        "take-profit": f"{root}/take-profit/",
+        "size-impact": f"{root}/size-impact/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",

@@ -63,6 +63,8 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"get {P}/orders/": (Scope.READ, OWN),
     f"post {P}/orders/{{order_id}}/cancel/": (Scope.TRADE, OWN),
     f"get {P}/performance/": (Scope.READ, OWN),
+    f"get {P}/take-profit/": (Scope.READ, OWN),
+    f"get {P}/size-impact/": (Scope.READ, OWN),
     f"get {P}/positions/": (Scope.READ, OWN),
     f"get {P}/positions/{{position_id}}/": (Scope.READ, OWN),
     f"post {P}/positions/{{position_id}}/close/": (Scope.TRADE, OWN),

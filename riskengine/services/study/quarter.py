@@ -44,6 +44,7 @@ from riskengine.services.decide.closing import NotClosable, close_position
 from riskengine.services.decide.plan import exit_plan
 from riskengine.services.signals.choosing import OPEN_STATES, run_signals
 from riskengine.services.signals.receiving import receive
+from riskengine.services.study.quarter_paths import Followed
 from riskengine.services.study.quarter_plan import DEPOSIT, RHYTHMS, Plan, Said
 from riskengine.services.watch.alerts import raise_alerts, resolve
 from riskengine.services.watch.breakers_seen import breaker_alerts
@@ -248,6 +249,7 @@ class _Session:
         self._awaited = self._working = False
         self._closely_until = session.opens_at + CLOSELY
         self._acts = self._planned_acts()
+        self._followed = Followed(portfolio, session, market)
 
     def _planned_acts(self) -> list[Act]:
         """What a person does, and when, in order."""
@@ -276,6 +278,8 @@ class _Session:
                 self._step(at)
                 if at >= closes_at:
                     settle_expired(portfolio=self._portfolio, at=at, now=at)
+            elif at != last:
+                self._followed.look(at)
             last = at
         self._set_clock(closes_at + AFTER_CLOSE, speed=0)
 
@@ -314,7 +318,7 @@ class _Session:
         """The market speaks, the orders are worked, everything is judged, and then a person or a signal may act."""
         while self._said and self._said[0].at <= at:
             self._receive(self._said.pop(0), at)
-        self._market.tell(at, self._contracts)
+        self._market.tell(at, self._contracts | self._followed.contracts)
         if self._working:
             self._work(at)
         placed = self._check(at)
@@ -331,6 +335,8 @@ class _Session:
         if worked.errors:
             raise QuarterRefused(f"The orders could not be worked at {at}: {worked.errors}.")
         self._working = bool(worked.changed or worked.next_at) or self._portfolio.orders.live().exists()
+        if worked.changed:
+            self._followed.refresh()
         if worked.changed and not self._held:
             self._held, self._closely_until = True, at + CLOSELY
         self._push_next(worked.next_at, at)
@@ -341,7 +347,7 @@ class _Session:
         if checked.errors:
             raise QuarterRefused(f"What is held could not be judged at {at}: {checked.errors}.")
         self._held = checked.positions > 0
-        if self._held:
+        if self._held or self._followed.contracts:
             keep_marks(now=at, portfolio_ids=self._ids)
         self._push_next(checked.next_deadlines, at)
         if self._held and Position.objects.held().filter(portfolio=self._portfolio, stop_breaches__gt=0).exists():

@@ -1,0 +1,190 @@
+"""What the size of an account's bets did (P-29): the same trades at the minimum bet, as they were, and at half Kelly.
+
+Plain data. Money USD, shares and gains fractions; None is not known.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from positions.market.clock import market_now
+from positions.models import Portfolio
+from riskengine.calculators import impact
+from riskengine.calculators.columns import FloatColumn
+from riskengine.calculators.impact import FEWEST_EARLIER, Contribution, Curve, Sized
+from riskengine.calculators.performance import expectancy
+from riskengine.loading.equity import EquityDays, equity_days
+from riskengine.loading.trades import Trades, closed_trades
+from riskengine.services.decide.inputs import known, ny
+from riskengine.services.study.performance import ADOPTED, tier_edges, tiers_of
+from riskengine.services.study.rates import distinct, dollars
+from riskengine.services.study.tier_record import interval
+from riskengine.services.wording import usd
+
+WAYS = {
+    "minimum": "At the minimum bet",
+    "actual": "As they were",
+    "half_kelly": "At half Kelly, from the trades before each",
+    "hindsight": "At half Kelly in hindsight",
+}
+
+
+def size_impact(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
+    """The account's closed trades at each size, at wall time `now`, in the order in which they closed.
+
+    Trades without a minimum (adopted from the broker) or a price are left out of all of them, and counted.
+    """
+    at = market_now(portfolio.clock, now)
+    everything = closed_trades([portfolio.pk], until=at)
+    usable = np.isfinite(everything.gain) & np.isfinite(everything.minimum) & (everything.opened > 0)
+    trades = everything.take(usable)
+    days = equity_days(portfolio.pk, until=at)
+    start = _start(trades, days)
+    sized = _sized(trades, days)
+    least = impact.minimum_bets(sized)
+    answer: dict[str, Any] = {
+        "portfolio": portfolio.slug,
+        "name": portfolio.name,
+        "as_of": ny(at),
+        "n": len(trades),
+        "left_out": len(everything) - len(trades),
+        "start": None if start is None else dollars(start),
+        "deposits": dollars(sized.deposits.sum()),
+        "kelly_needs": FEWEST_EARLIER,
+    }
+    made = impact.contribution(trades.pnl, least * trades.gain)
+    answer |= {"scaling": _contribution(made), "verdict": _verdict(made), "tiers": _tiers(portfolio, trades, least)}
+    if start is None or not len(trades):
+        return answer | {"ways": [], "curve": [], "kelly_trades": 0, "kelly_verdict": None}
+    fractions = impact.half_kelly(sized)
+    hindsight = impact.half_kelly_in_hindsight(sized)
+    curves = {
+        "minimum": impact.fixed(sized, least, start),
+        "actual": impact.fixed(sized, sized.cost, start),
+        "half_kelly": impact.by_fraction(sized, fractions, least, start),
+    }
+    if np.isfinite(hindsight):
+        curves["hindsight"] = impact.by_fraction(sized, np.full(len(sized), hindsight), least, start)
+    from_kelly = int(np.isfinite(fractions).sum())
+    return answer | {
+        "ways": [_way(name, curve) for name, curve in curves.items()],
+        "curve": _points(trades, curves),
+        "kelly_trades": from_kelly,
+        "kelly_verdict": _kelly(fractions, hindsight, from_kelly, len(trades)),
+    }
+
+
+def _start(trades: Trades, days: EquityDays) -> float | None:
+    """What the account began with: the first session's equity, else that of the first trade's day."""
+    if len(days):
+        return float(days.start[0])
+    told = trades.equity[np.isfinite(trades.equity)]
+    return float(told[0]) if len(told) else None
+
+
+def _sized(trades: Trades, days: EquityDays) -> Sized:
+    """What was paid in or out on a day is there for the trades that close on a later one."""
+    n = len(trades)
+    deposits = np.zeros(n)
+    for day, amount in zip(days.day, days.deposits.tolist(), strict=True):
+        later = next((k for k, closed_on in enumerate(trades.closed_on) if closed_on > day), None)
+        if amount and later is not None:
+            deposits[later] += amount
+    return Sized(
+        gain=trades.gain,
+        cost=trades.cost,
+        minimum=trades.minimum,
+        contract=trades.cost / np.maximum(trades.opened, 1),
+        contracts=trades.opened,
+        deposits=deposits,
+        entry_at=trades.entry_at,
+        closed_at=trades.closed_at,
+    )
+
+
+def _way(name: str, curve: Curve) -> dict[str, Any]:
+    return {
+        "way": name,
+        "label": WAYS[name],
+        "final": dollars(curve.equity[-1]),
+        "pnl": dollars(curve.pnl.sum()),
+        "max_drawdown": known(curve.max_drawdown),
+        "volatility": known(curve.volatility),
+        "worst": dollars(curve.pnl.min()),
+        "growth": known(curve.growth),
+        "mean_bet": dollars(curve.bet.mean()),
+        "ruined": bool(curve.ruined),
+    }
+
+
+def _points(trades: Trades, curves: dict[str, Curve]) -> list[dict[str, Any]]:
+    """One a trade: when it closed, and what the account then stands at under each way."""
+    return [
+        {
+            "number": k + 1,
+            "closed_on": day.isoformat(),
+            "position": int(trades.position_id[k]),
+            **{name: dollars(curve.equity[k]) for name, curve in curves.items()},
+        }
+        for k, day in enumerate(trades.closed_on)
+    ]
+
+
+def _contribution(made: Contribution) -> dict[str, Any]:
+    return {
+        "n": made.trades,
+        "usd": dollars(made.usd),
+        "low": None if made.low is None else dollars(made.low),
+        "high": None if made.high is None else dollars(made.high),
+        "sure": made.sure,
+    }
+
+
+def _verdict(made: Contribution) -> str:
+    if not made.trades:
+        return "No closed trade yet: what the size of bets did is not known."
+    amount, trades = usd(abs(made.usd)), "1 trade" if made.trades == 1 else f"{made.trades:,} trades"
+    if abs(made.usd) < 0.005 and not made.low:
+        return f"Scaling by confidence has changed nothing against always betting the minimum; {trades}."
+    did = "has made" if made.usd >= 0.0 else "has cost"
+    more = " more than" if made.usd >= 0.0 else " against"
+    said = f"Scaling by confidence {did} {amount}{more} always betting the minimum; {trades}"
+    if made.low is None or made.high is None:
+        return f"{said}: one has no interval."
+    tells = "does not include 0" if made.sure else "includes 0: not told from luck"
+    return f"{said}: the 95% interval, {usd(made.low)} to {usd(made.high)}, {tells}."
+
+
+def _kelly(fractions: FloatColumn, hindsight: float, sized: int, n: int) -> str:
+    if not np.isfinite(hindsight):
+        return f"{n} of the {FEWEST_EARLIER} closed trades that a Kelly fraction needs: until then the minimum is bet."
+    first = n - sized
+    before = f"The first {first:,} trades are bet at the minimum, before {FEWEST_EARLIER} earlier ones were known. "
+    told = fractions[np.isfinite(fractions)]
+    after = (
+        f"From then on half Kelly lay between {told.min():.1%} and {told.max():.1%} of the account. " if sized else ""
+    )
+    return f"{before}{after}In hindsight, from all {n:,} trades, it is {hindsight:.1%}: nobody could have known that."
+
+
+def _tiers(portfolio: Portfolio, trades: Trades, least: FloatColumn) -> list[dict[str, Any]]:
+    """By tier of confidence, what scaling made."""
+    keys = tiers_of(trades, tier_edges(portfolio))
+    column = np.array(keys, np.float64)
+    found = []
+    for begins in sorted(distinct(keys)):
+        which = column == begins
+        made = impact.contribution(trades.pnl[which], (least * trades.gain)[which])
+        found.append(
+            {
+                "begins": None if begins == ADOPTED else begins,
+                "label": "without a confidence" if begins == ADOPTED else f"from {begins:.2f}",
+                "multiple": known(float((trades.cost[which] / least[which]).mean())),
+                "pnl": dollars(trades.pnl[which].sum()),
+                "minimum_pnl": dollars((least * trades.gain)[which].sum()),
+                **interval("expectancy", expectancy(trades.gain[which])),
+                **_contribution(made),
+            }
+        )
+    return found

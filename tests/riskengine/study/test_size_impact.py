@@ -1,0 +1,78 @@
+"""What the size of bets did: service, page and API."""
+
+import json
+
+import pytest
+from django.test import Client
+
+from positions.models import Portfolio
+from riskengine.services.study.size_impact import size_impact
+from tests.riskengine.counts import assert_counted
+from tests.riskengine.market import WALL, import_sessions
+from tests.riskengine.study import odd
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def sessions() -> None:
+    import_sessions()
+
+
+def many() -> Portfolio:
+    """36 trades of three contracts of $4,440, whose minimum of $12,000 is three too, or of $4,000: one."""
+    made = odd.account(slug="many")
+    for k in range(36):
+        least = "4000.00" if k % 2 else "12000.00"
+        pnl = "1332.00" if k % 3 else "-666.00"
+        odd.trade(made, pnl, day=k // 4, min_size_at_entry=least, entry_at=odd.DAYS[k // 4].strftime("%Y-%m-%d 15:00Z"))
+    return odd.live(made)
+
+
+def test_no_trade_says_nothing() -> None:
+    found = size_impact(odd.no_trade(), now=WALL)
+    json.dumps(found, allow_nan=False)
+    assert (found["n"], found["ways"], found["tiers"]) == (0, [], [])
+    assert "not known" in found["verdict"]
+
+
+def test_the_same_trades_at_each_size() -> None:
+    found = size_impact(many(), now=WALL)
+    json.dumps(found, allow_nan=False)
+    ways = {each["way"]: each for each in found["ways"]}
+    actual = 24 * 1332 - 12 * 666
+    assert ways["actual"]["pnl"] == actual
+    assert ways["actual"]["final"] == found["start"] + actual
+    # half of the trades at a third of their size
+    least = sum((1332 if k % 3 else -666) / (3 if k % 2 else 1) for k in range(36))
+    assert ways["minimum"]["pnl"] == pytest.approx(least, abs=0.01)
+    assert found["scaling"]["usd"] == pytest.approx(actual - least, abs=0.01)
+    assert found["verdict"].startswith("Scaling by confidence has made $")
+    assert "36 trades: the 95% interval" in found["verdict"]
+    assert 0 < found["kelly_trades"] < 36
+    assert "nobody could have known that" in found["kelly_verdict"]
+    assert ways["hindsight"]["label"] == "At half Kelly in hindsight"
+
+
+def test_a_deposit_is_no_gain_at_any_size() -> None:
+    found = size_impact(odd.a_deposit(), now=WALL)
+    assert found["deposits"] == 20_000.0
+    actual = next(each for each in found["ways"] if each["way"] == "actual")
+    assert actual["final"] == found["start"] + 20_000 + 1_700
+    assert actual["max_drawdown"] == pytest.approx(-0.05)
+    assert found["kelly_verdict"].startswith("2 of the 30 closed trades")
+
+
+def test_the_page_and_the_api_say_the_same() -> None:
+    portfolio = odd.only_losses()
+    client = Client()
+    client.force_login(portfolio.owner)
+    with assert_counted("page size-impact"):
+        page = client.get(f"/portfolios/{portfolio.slug}/size-impact/").content.decode()
+    told = client.get(f"/api/v1/portfolios/{portfolio.slug}/size-impact/").json()
+    assert told["verdict"] in page
+    assert told["verdict"].startswith("Scaling by confidence has changed nothing")
+    assert told["tiers"][0]["n"] == 5
+    file = client.get(f"/portfolios/{portfolio.slug}/size-impact/?format=csv&table=curve").content.decode()
+    assert file.splitlines()[0] == "number,closed_on,position,minimum,actual,half_kelly,hindsight"
+    assert len(file.splitlines()) == 6
