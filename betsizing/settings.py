@@ -268,6 +268,8 @@ SPECTACULAR_SETTINGS = {
         "PositionStatusEnum": "positions.models.PositionStatus",
         "SignalStateEnum": "riskengine.models.SignalState",
         "EntryPaceEnum": "riskengine.api.entries.PACES",
+        "ReviewKindEnum": "riskengine.models.ReviewKind",
+        "ReviewStateEnum": "riskengine.models.ReviewState",
     },
 }
 

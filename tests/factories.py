@@ -3,11 +3,13 @@
 Market time is 2021-01-04, a Monday session (09:30 to 16:00 New York is 14:30 to 21:00 UTC).
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Model
@@ -43,8 +45,9 @@ from positions.models import (
     TickClass,
 )
 from positions.services.portfolio import create_portfolio
-from riskengine.api.examples import nights
-from riskengine.models import NightMoment, NightReport, Replay, ReplayState
+from riskengine.api.examples import nights, reviewing
+from riskengine.models import DayReport, NightMoment, NightReport, Replay, ReplayState, Review
+from riskengine.services.review.questions import questions_of
 
 SESSION = date(2021, 1, 4)
 NOW = datetime(2021, 1, 4, 15, 42, 7, tzinfo=UTC)  # 10:42:07 in New York
@@ -253,6 +256,27 @@ def finished_replay(user: User, at: datetime, day: date) -> Replay:
         finished_at=at,
         report="{}",
     )
+
+
+def review(of: Portfolio, monday: date, **changes: Any) -> Review:
+    """The weekly review of a week with two closed bets, waiting for a person."""
+    friday = datetime.combine(monday + timedelta(days=4), datetime.min.time(), UTC) + timedelta(hours=22)
+    given = {
+        "kind": "weekly",
+        "period_start": monday,
+        "period_end": monday + timedelta(days=4),
+        "due_at": friday,
+        "made_at": friday,
+        "created_at": NOW,
+        "snapshot": json.loads((Path(__file__).parent / "riskengine/review/snapshot.json").read_text()),
+        "questions": questions_of("weekly"),
+    }
+    return Review.objects.create(portfolio=of, **given | changes)
+
+
+def day_report(of: Portfolio, session_on: date) -> DayReport:
+    made = {"made_at": NOW, "created_at": NOW, "contents": reviewing.DAY["contents"], "text": reviewing.DAY["text"]}
+    return DayReport.objects.create(portfolio=of, session_on=session_on, **made)
 
 
 def night_report(of: Portfolio, day: date, moment: str = NightMoment.BEFORE_CLOSE, **changes: Any) -> NightReport:

@@ -75,11 +75,15 @@ WITHOUT_NUMBERS = {  # the answer is words
     "post /api/v1/portfolios/{slug}/reactivate/",
     "post /api/v1/portfolios/{slug}/positions/{position_id}/notes/",
     "put /api/v1/portfolios/{slug}/positions/{position_id}/tags/",
+    "get /api/v1/portfolios/{slug}/days/",
 }
+FILES = {"get /api/v1/portfolios/{slug}/reviews/{review_id}/pdf/"}  # no JSON
 
 
 def test_every_endpoint_shows_an_answer_with_its_numbers(schema: dict[str, Any]) -> None:
     for name, operation in operations(schema):
+        if name in FILES:
+            continue
         good = {status: part for status, part in operation["responses"].items() if status < "300"}
         for status, part in good.items():
             shown = examples_of(part)

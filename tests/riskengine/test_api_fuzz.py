@@ -66,6 +66,8 @@ def real() -> dict[str, Any]:
         "signal_id": signal.pk,
         "source": "hook",
         "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,
+        "review_id": factories.review(bet.portfolio, market.MONDAY).pk,
+        "day": factories.day_report(bet.portfolio, market.MONDAY).session_on.isoformat(),
     }
 
 

@@ -73,6 +73,13 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/positions/{{position_id}}/notes/": (Scope.TRADE, WRITE),
     f"put {P}/positions/{{position_id}}/tags/": (Scope.TRADE, WRITE),
     f"post {P}/reactivate/": (Scope.RISK, STAFF),
+    f"get {P}/reviews/": (Scope.READ, OWN),
+    f"get {P}/reviews/{{review_id}}/": (Scope.READ, OWN),
+    f"get {P}/reviews/{{review_id}}/pdf/": (Scope.READ, OWN),
+    f"post {P}/reviews/{{review_id}}/decide/": (Scope.RISK, WRITE),
+    f"post {P}/reviews/{{review_id}}/revision/": (Scope.RISK, WRITE),
+    f"get {P}/days/": (Scope.READ, OWN),
+    f"get {P}/days/{{day}}/": (Scope.READ, OWN),
     f"get {P}/signals/": (Scope.READ, OWN),
     f"post {P}/signals/": (Scope.SIGNALS, OWN),
     f"get {P}/confidence/": (Scope.READ, OWN),
@@ -98,6 +105,8 @@ SIGNAL = {"id": "1", "confidence": "0.70"}
 BODIES: dict[str, dict[str, Any]] = {
     "portfolios/{slug}/signals/": SIGNAL | {"source": "by-api", "symbol": "SPX", "direction": "LONG_CALL"},
     "review/": {"tier": "0.7", "reason": "Looked at."},
+    "decide/": {"answers": {"luck": "No."}, "decision": "keep", "reason": "Looked at."},
+    "revision/": {"revision": 2},
     "place/": {"contract": "SPXW  210104C03700000"},
     "entries/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
     "preview/": {"contract": "SPXW  210104C03700000", "confidence": "0.70"},
@@ -170,6 +179,8 @@ def world(shared_rows: None) -> World:
             "signal_id": signal.pk,
             "source": "hook",
             "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,
+            "review_id": factories.review(bet.portfolio, market.MONDAY).pk,
+            "day": factories.day_report(bet.portfolio, market.MONDAY).session_on.isoformat(),
         },
     )
 
