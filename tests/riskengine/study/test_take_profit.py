@@ -1,7 +1,7 @@
 """What tiers did, what other ladders would have, and putting one in force: service, page, API."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from accounts.defaults import Step
+from accounts.defaults import MAG7_7DTE, Step
 from accounts.models import User
 from accounts.selectors import ladders_of, latest_revision
 from accounts.services import StaleRevisionError, ensure_groups, hold_limit
@@ -45,10 +45,18 @@ def sale(of: Position, intent: str, quantity: int, price: str, at: datetime, **c
     return order, factories.fill(order, of, quantity=quantity, price=Decimal(price), filled_at=at)
 
 
-def bet(of: Portfolio, taken: list[Taken], last: tuple[int, str] | None, *, day: int = 0, late: int = 0) -> Position:
+def bet(
+    of: Portfolio,
+    taken: list[Taken],
+    last: tuple[int, str] | None,
+    *,
+    day: int = 0,
+    late: int = 0,
+    expires: date | None = None,
+) -> Position:
     """3 contracts at $10 of a contract that expires that day; each tier sold what it says, the stop the rest."""
     at = datetime.combine(DAYS[day], factories.NOW.timetz()) + late * MINUTE
-    contract = factories.contract(expires=DAYS[day])
+    contract = factories.contract(expires=expires or DAYS[day])
     made = factories.decision(of, contract=contract, decided_at=at, expires_at=at + MINUTE)
     position = factories.position(
         of,
@@ -172,6 +180,30 @@ def test_another_ladder_on_the_kept_minutes(portfolio: Portfolio) -> None:
     assert found["none"]["gain"] == pytest.approx(8.9 / 10 - 1 + fees)
     assert found["difference"]["n"] == 1
     assert found["fidelity"]["n"] == 1
+
+
+def test_seven_days_go_over_the_night_by_the_days_factor_and_rising_stop() -> None:
+    import_sessions()
+    of = account(slug="week", of=factories.profile(MAG7_7DTE))
+    held = bet(of, [], (3, "9.00"), expires=DAYS[1])
+    Position.objects.filter(pk=held.pk).update(regime="seven_day", version=2)
+    marks(held, [10.7], to_close=10.7)  # 40% of 20% from a day before on: 8%, and 7% crosses nothing
+    opens = datetime.combine(DAYS[1], factories.NOW.timetz()).replace(hour=14, minute=31)
+
+    def look(minute: int, bid: str) -> None:
+        at = opens + minute * MINUTE
+        prices = {"bid": Decimal(bid), "ask": Decimal(bid) + Decimal("0.10")}
+        PositionMark.objects.create(position=held, slot_at=at, marked_at=at, **prices)
+
+    look(0, "10.90")
+    look(1, "11.60")  # a quarter of 16% is locked in: the stop stands at 10.40
+    steps = (Step(Decimal("0.20"), Decimal("0.34")),)
+    found = what_if(of, "partial_profit", steps, now=WALL)
+    assert (found["trades"], found["asked"]["n"]) == (1, 0)  # nothing has sold what is left where the record ends
+    look(300, "10.30")
+    found = what_if(of, "partial_profit", steps, now=WALL)
+    assert found["asked"]["gain"] == pytest.approx((10.8 + 2 * 10.2) / 30 - 1 - 2 * 0.65 / 1000)
+    assert suggestion(of, "partial_profit", now=WALL)["whole"] == 0  # hours of the last day are missing
 
 
 def test_a_suggestion_needs_whole_paths_and_is_judged_on_later_trades(
