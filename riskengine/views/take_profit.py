@@ -1,6 +1,7 @@
 """What take-profit tiers did, what other ladders would have, and putting one in force."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -76,17 +77,21 @@ def _rows(form: LadderForm, portfolio: Portfolio) -> list[dict[str, Any]]:
     entered = [{"number": row, "t": form[f"t{row}"].value(), "s": form[f"s{row}"].value()} for row in form.ROWS]
     if not any(each["t"] or each["s"] for each in entered):
         for each, step in zip(entered, present_ladder(portfolio, form.name), strict=False):
-            each |= {"t": f"{step.threshold * 100:.4g}", "s": f"{step.value * 100:.4g}"}
+            each |= {"t": _percent(step.threshold), "s": _percent(step.value)}
     used = max((each["number"] for each in entered if each["t"] or each["s"]), default=0)
     return entered[: min(used + 1, len(entered))]
+
+
+def _percent(fraction: Decimal) -> str:
+    """As it is entered: 5, 12.5."""
+    return f"{(fraction * 100).normalize():f}"
 
 
 def _address(ladder: str, steps: Sequence[Step], **more: str) -> str:
     """The rows of a ladder as the form sends them."""
     pairs = {"ladder": ladder}
     for row, step in enumerate(steps, 1):
-        pairs[f"t{row}"] = f"{(step.threshold * 100).normalize():f}"
-        pairs[f"s{row}"] = f"{(step.value * 100).normalize():f}"
+        pairs |= {f"t{row}": _percent(step.threshold), f"s{row}": _percent(step.value)}
     return urlencode(pairs | more)
 
 

@@ -33,7 +33,7 @@ def ladder_change(portfolio: Portfolio, ladder: str, steps: Sequence[Step]) -> d
         "differences": [
             {
                 "label": of.label,
-                "unit": f"{of.value_unit} by {of.threshold_unit}",
+                "unit": "share sold by gain",
                 "old": describe_ladder(of, before),
                 "new": describe_ladder(of, steps),
             }

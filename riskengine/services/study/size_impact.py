@@ -161,11 +161,19 @@ def _kelly(fractions: FloatColumn, hindsight: float, sized: int, n: int) -> str:
         return f"{n} of the {FEWEST_EARLIER} closed trades that a Kelly fraction needs: until then the minimum is bet."
     first = n - sized
     before = f"The first {first:,} trades are bet at the minimum, before {FEWEST_EARLIER} earlier ones were known. "
-    told = fractions[np.isfinite(fractions)]
-    after = (
-        f"From then on half Kelly lay between {told.min():.1%} and {told.max():.1%} of the account. " if sized else ""
-    )
+    after = _then(fractions[np.isfinite(fractions)])
     return f"{before}{after}In hindsight, from all {n:,} trades, it is {hindsight:.1%}: nobody could have known that."
+
+
+def _then(told: FloatColumn) -> str:
+    """What half Kelly was once it was known."""
+    if not len(told):
+        return ""
+    if told.max() < 0.0005:
+        return "From then on it says to bet nothing. "
+    if told.max() - told.min() < 0.0005:
+        return f"From then on half Kelly was {told.max():.1%} of the account. "
+    return f"From then on half Kelly lay between {told.min():.1%} and {told.max():.1%} of the account. "
 
 
 def _tiers(portfolio: Portfolio, trades: Trades, least: FloatColumn) -> list[dict[str, Any]]:
