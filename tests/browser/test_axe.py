@@ -127,6 +127,7 @@ PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
     "signals", "signal", "confidence", "correlation", "companies", "performance", "fills",
+    "take-profit", "size-impact",
 ]  # fmt: skip
 
 
