@@ -69,6 +69,7 @@ class Portfolio(models.Model):
         permissions = [
             ("halt_portfolio", "Can stop entries, cancel openings and flatten"),
             ("reactivate_portfolio", "Can return a halted portfolio to ACTIVE"),
+            ("step_portfolio", "Can sign a step of the rollout: off, paper, live"),
         ]
         constraints = [
             one_of("portfolio_system_known", "system", System, "The system must be Smart-0DTE or Mag7-7DTE."),

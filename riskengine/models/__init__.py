@@ -26,6 +26,14 @@ from riskengine.models.review import (
     ReviewKind,
     ReviewState,
 )
+from riskengine.models.rollout import (
+    RolloutStep,
+    RolloutTrigger,
+    Shadow,
+    ShadowDecision,
+    StepKind,
+    TriggerCode,
+)
 from riskengine.models.signal import (
     Handling,
     PriorTrade,
@@ -68,12 +76,18 @@ __all__ = [
     "ReviewDecision",
     "ReviewKind",
     "ReviewState",
+    "RolloutStep",
+    "RolloutTrigger",
     "Severity",
+    "Shadow",
+    "ShadowDecision",
     "Signal",
     "SignalEvent",
     "SignalSource",
     "SignalState",
     "SourceKind",
+    "StepKind",
     "TargetKind",
     "TierReview",
+    "TriggerCode",
 ]

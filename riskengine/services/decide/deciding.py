@@ -22,6 +22,7 @@ from riskengine.services.decide import cautions, costs, explanation, inputs
 from riskengine.services.decide.judge import Judged, judge_candidates
 from riskengine.services.decide.request import SIX_PLACES, EntryRequest, SizeRequest
 from riskengine.services.decide.reservation import Placing, Reservation, worst_price
+from riskengine.services.decide.shadow import Asked, judge_beside
 
 CENT, FOUR_PLACES = Decimal("0.01"), Decimal("0.0001")
 LARGEST_MULTIPLE = Decimal(100)  # what a decision can store; only waived gates pass it
@@ -88,6 +89,7 @@ class Entries:
     confirming: Decision | None
     decisions: list[Decision] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
 
     @classmethod
     def begin(
@@ -123,6 +125,7 @@ class Entries:
             key = ""
         decision = self._decision(request, judged, row, refusal, key=key, waits=waits)
         self.decisions.append(decision)
+        self.asked.append(Asked(self.situation, row, request, placing, decision))
         ordered = refusal is None and not waits and decision.limit_price is not None
         if ordered:
             mid = (((row.bid or Decimal(0)) + (row.ask or Decimal(0))) / 2).quantize(FOUR_PLACES)
@@ -135,6 +138,7 @@ class Entries:
     def write(self) -> dict[int, Order]:
         """The decisions, and the intents of those that are ordered, by decision; the next pass sends them."""
         insert_all(self.decisions)
+        judge_beside(self.asked)
         orders = place_openings(self.openings, at=self.situation.at, now=self.now, actor_name=self.actor_name)
         return {opening.decision.pk: order for opening, order in zip(self.openings, orders, strict=True)}
 

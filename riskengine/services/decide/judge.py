@@ -10,7 +10,7 @@ import numpy as np
 
 from accounts.defaults import SMART_0DTE
 from positions.market.calendar import new_york
-from positions.models import Mode, State
+from positions.models import Broker, Mode, Portfolio, State
 from riskengine.calculators import codes, gates, sizing_0dte, sizing_7dte, stops, take_profit
 from riskengine.calculators.columns import BoolColumn, FloatColumn, Steps, above
 from riskengine.calculators.rules import CodeColumn, Verdicts
@@ -222,6 +222,12 @@ def _account(
     )
 
 
+def _opens(portfolio: Portfolio) -> bool:
+    """Off opens nothing; nor does an account that was stepped back to paper while its orders still reach a broker: only
+    what it holds there is closed."""
+    return portfolio.mode != Mode.OFF and (portfolio.mode != Mode.PAPER or portfolio.broker == Broker.PAPER)
+
+
 def _market(
     situation: Situation,
     candidates: Candidates,
@@ -242,7 +248,7 @@ def _market(
 
     return gates.Market(
         active=flag(portfolio.state == State.ACTIVE),
-        mode_on=flag(portfolio.mode != Mode.OFF),
+        mode_on=flag(_opens(portfolio)),
         reconciled=flag(portfolio.reconciled_at is not None),
         permitted=flag(asked.permitted),
         confirmed=flag(asked.confirmed),

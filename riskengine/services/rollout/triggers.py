@@ -1,0 +1,236 @@
+"""What takes a live account one step back by itself (P-27), looked at every 30 seconds.
+
+Each is a row, written once for what it was about: late, double and restarted looks change nothing. In paper and off
+there is nothing lower to go to: there the sessions that count begin anew.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from accounts.selectors import latest_revision
+from positions.market.clock import market_now
+from positions.models import Decision, DecisionIntent, Mode, Portfolio, PortfolioModeChange
+from positions.services.order_changes import limit_lock_waits
+from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
+from riskengine.calculators.trace import ENGINE
+from riskengine.models import (
+    BreakerCode,
+    BreakerEvent,
+    BreakerEventKind,
+    RolloutStep,
+    RolloutTrigger,
+    Severity,
+    StepKind,
+    TriggerCode,
+)
+from riskengine.services.rollout import evidence
+from riskengine.services.rollout.terms import TERMS, before
+from riskengine.services.watch.alerts import NewAlert, raise_alerts
+
+CENT = Decimal("0.01")
+WHOLE_CONTRACTS = Decimal("1.25")  # B-12: rounding up to whole contracts may pass the minimum by so much
+LOOKED_BACK = 200  # approved decisions
+LIVE = (Mode.LIVE_MANUAL, Mode.LIVE)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Something that triggers. `key` names what it is about, so that it is one whenever it is seen."""
+
+    code: str
+    key: str
+    happened_at: datetime
+    value: float
+    limit: float
+    sentence: str
+
+
+def run_triggers(*, now: datetime) -> int:
+    """Look at every account that is not off; how many triggers were new. One that fails stops no other."""
+    found = 0
+    for portfolio in Portfolio.objects.exclude(mode=Mode.OFF).select_related("clock", "profile").order_by("pk"):
+        try:
+            found += judge(portfolio, now=now)
+        except Exception:  # the next look is in 30 s; the others must not wait for this one
+            logger.exception("the rollout of %s could not be judged", portfolio)
+    return found
+
+
+def judge(portfolio: Portfolio, *, now: datetime) -> int:
+    """What is new of one account, and its step back. How many triggers were new."""
+    at = market_now(portfolio.clock, now)
+    since = evidence.in_mode_since(portfolio)
+    seen = [
+        *_sizes(portfolio, since),
+        *_gaps(portfolio, since, at),
+        *_slippage(portfolio),
+        *_breakers(portfolio, since),
+    ]
+    known = set(RolloutTrigger.objects.filter(portfolio=portfolio).values_list("code", "key"))
+    new = [each for each in seen if (each.code, each.key) not in known]
+    return sum(_write(portfolio, each, at=at, now=now) for each in new)
+
+
+# ---- What is looked at ----
+
+
+def _sizes(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
+    """P-27 tests the authorised size: never under the minimum bet of the moment, never above the largest."""
+    rows = Decision.objects.filter(
+        portfolio=portfolio, approved=True, intent=DecisionIntent.OPEN, decided_at__gte=since, min_size_dollars__gt=0
+    )
+    for row in rows.select_related("revision").defer("trace", "gates").order_by("-id")[:LOOKED_BACK]:
+        if any(each.get("code") == "GATES_WAIVED" for each in row.warnings if isinstance(each, dict)):
+            continue
+        minimum = row.min_size_dollars or Decimal(0)
+        most = _most(row, minimum)
+        if row.dollars < minimum - CENT or row.dollars > most + CENT:
+            limit = minimum if row.dollars < minimum else most
+            yield Seen(
+                str(TriggerCode.SIZE),
+                str(row.pk),
+                row.decided_at,
+                float(row.dollars),
+                float(limit),
+                f"Decision {row.pk} authorised ${row.dollars:,.2f}; the bounds are ${minimum:,.2f} to ${most:,.2f}.",
+            )
+
+
+def _most(row: Decision, minimum: Decimal) -> Decimal:
+    """The largest bet of the revision on the decision's own equity; a minimum in whole contracts may pass it."""
+    used = row.inputs.get("used") if isinstance(row.inputs, dict) else None
+    equity = next((each["value"] for each in used or [] if each.get("name") == "equity_start_of_day"), None)
+    share = row.revision.max_position_size / row.revision.min_position_size
+    largest = minimum * share if equity is None else Decimal(repr(float(equity))) * row.revision.max_position_size
+    return max(largest, minimum * WHOLE_CONTRACTS).quantize(CENT)
+
+
+def _gaps(portfolio: Portfolio, since: datetime, at: datetime) -> Iterator[Seen]:
+    limit = TERMS.heartbeat_gap.total_seconds() / 60.0
+    for gap in evidence.gaps(portfolio, since, at, TERMS.heartbeat_gap) or ():
+        yield Seen(
+            str(TriggerCode.HEARTBEAT),
+            gap.began_at.isoformat(),
+            gap.ended_at,
+            gap.minutes,
+            limit,
+            f"On {gap.day} no check knew the account for {gap.minutes:.0f} minutes; the limit is {limit:.0f}.",
+        )
+
+
+def _slippage(portfolio: Portfolio) -> Iterator[Seen]:
+    found = evidence.slippage(portfolio, evidence.soaks_since(portfolio), TERMS.slippage_trades)
+    if found is None or found.multiple is None or found.multiple <= TERMS.slippage_multiple:
+        return
+    yield Seen(
+        str(TriggerCode.SLIPPAGE),
+        str(found.last_id),
+        found.last_at,
+        found.multiple,
+        TERMS.slippage_multiple,
+        f"The last {found.trades} trades cost ${found.paid:,.0f} against the mid, {found.multiple:.1f} times the "
+        f"${found.modelled:,.0f} of half the spreads; the limit is {TERMS.slippage_multiple:g} times.",
+    )
+
+
+def _breakers(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
+    """The daily loss limit (L2) tripped on two of the last five sessions."""
+    days = evidence.sessions_of(portfolio, TERMS.breaker_sessions)
+    if not days:
+        return
+    trips = BreakerEvent.objects.filter(
+        portfolio=portfolio, code=BreakerCode.LOSS_DAY, kind=BreakerEventKind.TRIPPED, happened_at__gte=since
+    ).order_by("happened_at")
+    recent = [each for each in trips if each.breaker.session_on in days or each.happened_at.date() >= days[-1]]
+    for one, other in zip(recent, recent[TERMS.breaker_trips - 1 :], strict=False):
+        yield Seen(
+            str(TriggerCode.BREAKERS),
+            str(other.pk),
+            other.happened_at,
+            float(TERMS.breaker_trips),
+            float(TERMS.breaker_trips - 1),
+            f"The daily loss limit tripped on {one.happened_at:%Y-%m-%d} and on {other.happened_at:%Y-%m-%d}: "
+            f"{TERMS.breaker_trips} times in {TERMS.breaker_sessions} sessions.",
+        )
+
+
+# ---- What follows ----
+
+
+@transaction.atomic
+def _write(portfolio: Portfolio, seen: Seen, *, at: datetime, now: datetime) -> int:
+    limit_lock_waits()
+    locked = lock_portfolio(portfolio.pk)
+    _, is_new = RolloutTrigger.objects.get_or_create(
+        portfolio=locked,
+        code=seen.code,
+        key=seen.key,
+        defaults={
+            "mode": locked.mode,
+            "happened_at": seen.happened_at,
+            "seen_at": now,
+            "value": Decimal(repr(round(seen.value, 6))),
+            "limit": Decimal(repr(round(seen.limit, 6))),
+            "sentence": seen.sentence,
+        },
+    )
+    if not is_new:
+        return 0
+    lower = before(locked.mode) if locked.mode in LIVE else None
+    if lower is not None:
+        _step_back(locked, lower, seen, at=at, now=now)
+    _tell(locked, seen, lower, at=at, now=now)
+    return 1
+
+
+def _step_back(locked: Portfolio, lower: str, seen: Seen, *, at: datetime, now: datetime) -> None:
+    RolloutStep.objects.create(
+        portfolio=locked,
+        kind=StepKind.AUTOMATIC,
+        from_mode=locked.mode,
+        to_mode=lower,
+        revision=latest_revision(locked.profile),
+        checklist=[],
+        signed_by_name=SYSTEM_NAME,
+        reason=seen.sentence,
+        engine_version=ENGINE,
+        signed_at=now,
+        market_at=at,
+    )
+    PortfolioModeChange.objects.create(
+        portfolio=locked, from_mode=locked.mode, to_mode=lower, changed_at=now, actor_name=SYSTEM_NAME,
+        reason=seen.sentence,
+    )  # fmt: skip
+    Portfolio.objects.filter(pk=locked.pk).update(mode=lower)
+
+
+def _tell(locked: Portfolio, seen: Seen, lower: str | None, *, at: datetime, now: datetime) -> None:
+    if lower is not None:
+        happened = f"{seen.sentence} The account went back from {locked.mode} to {lower}."
+        to_do = (
+            "Find out why, with its open bets first: their stops and exits go on. Forward it goes by a new sign-off."
+        )
+    else:
+        happened = f"{seen.sentence} The sessions that count towards the next step begin anew."
+        to_do = "Find out why before the account is signed forward."
+    alert = NewAlert(
+        code="ROLLOUT",
+        key=f"rollout:{locked.pk}:{seen.code}:{seen.key}",
+        severity=Severity.CRITICAL if lower is not None else Severity.INFO,
+        title=f"{locked.name}: {'stepped back to ' + lower if lower else TriggerCode(seen.code).label.lower()}",
+        happened=happened,
+        to_do=to_do,
+        portfolio_id=locked.pk,
+        value=seen.value,
+        limit=seen.limit,
+        market_at=at,
+        in_app_only=lower is None,
+    )
+    raise_alerts([alert], now=now)
