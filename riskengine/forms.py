@@ -328,3 +328,37 @@ class LadderRevisionForm(ReasonForm):
     """Why a ladder is put in force, and the revision that its person saw."""
 
     based_on = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
+class StepForm(forms.Form):
+    """A signature under a change of mode: what the person saw, where to, the account's name as typed, and why."""
+
+    from_mode = forms.CharField(max_length=12)
+    to_mode = forms.CharField(max_length=12)
+    name = forms.CharField(max_length=200, error_messages={"required": "Type the account's name to sign."})
+    reason = forms.CharField(
+        max_length=1000, error_messages={"required": "Say why: the reason is kept with your name."}
+    )
+
+
+class ShadowForm(forms.Form):
+    """Numbers to try out beside those in force: one a line, `name = value`."""
+
+    changes = forms.CharField(max_length=4000, error_messages={"required": "Give at least one number."})
+    reason = forms.CharField(max_length=1000, error_messages={"required": "Say what is being tried out."})
+
+    def clean_changes(self) -> dict[str, str]:
+        found = {}
+        for line in self.cleaned_data["changes"].splitlines():
+            if not line.strip():
+                continue
+            name, equals, value = (part.strip() for part in line.partition("="))
+            if not equals or not name or not value:
+                raise forms.ValidationError(f"“{line.strip()}” is not of the form: name = value.")
+            found[name] = value
+        return found
+
+
+class RollbackForm(forms.Form):
+    """Which earlier revision is put in force again, and which one the person saw in force."""
+
+    number = forms.IntegerField(min_value=1)
+    based_on = forms.IntegerField(min_value=1)

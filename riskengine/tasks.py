@@ -11,6 +11,7 @@ from positions.services.refresh import refresh
 from positions.services.simulated import publish_simulated
 from riskengine.services.review.day import run_days
 from riskengine.services.review.making import run_reviews
+from riskengine.services.rollout.triggers import run_triggers
 from riskengine.services.signals.choosing import run_signals
 from riskengine.services.signals.demo import run_demo
 from riskengine.services.signals.generating import run_generators
@@ -103,3 +104,9 @@ def marks() -> None:
     """Every 30 seconds: how the price of each bet goes, and what each day that is over came to (P-29)."""
     keep_marks(now=timezone.now())
     keep_days(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def rollout() -> None:
+    """Every 30 seconds: what takes a live account one step back by itself (P-27)."""
+    run_triggers(now=timezone.now())

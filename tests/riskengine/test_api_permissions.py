@@ -80,6 +80,8 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"post {P}/reviews/{{review_id}}/revision/": (Scope.RISK, WRITE),
     f"get {P}/days/": (Scope.READ, OWN),
     f"get {P}/days/{{day}}/": (Scope.READ, OWN),
+    f"get {P}/rollout/": (Scope.READ, OWN),
+    f"post {P}/rollout/step/": (Scope.RISK, STAFF),
     f"get {P}/signals/": (Scope.READ, OWN),
     f"post {P}/signals/": (Scope.SIGNALS, OWN),
     f"get {P}/confidence/": (Scope.READ, OWN),
@@ -117,6 +119,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "tighten-stop/": {"stop": "30.00", "reason": "Enough."},
     "kill/": {"reason": "A drill."},
     "reactivate/": {"reason": "Looked at."},
+    "rollout/step/": {"from_mode": "paper", "to_mode": "off", "name": "Another", "reason": "Looked at."},
     "quotes/": {"source": "fed", "quotes": []},
     "replays/": {
         "date": "2021-01-04",

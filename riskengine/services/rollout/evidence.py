@@ -150,8 +150,8 @@ def _of_position(
 
 
 def unexplained(portfolio: Portfolio, since: datetime) -> list[str]:
-    """Refusals without a code that is known, or without a sentence. No signal is dropped without them: the database sees
-    to that."""
+    """Refusals without a code that is known, or without a sentence. No signal is dropped without them: the database
+    sees to that."""
     refused = Decision.objects.filter(portfolio=portfolio, approved=False, decided_at__gte=since)
     rows = refused.values_list("pk", "refusal_code", "refusal_sentence").order_by("pk")
     return [f"Decision {pk}: {code or 'no code'}." for pk, code, said in rows if code not in KNOWN_CODES or not said]

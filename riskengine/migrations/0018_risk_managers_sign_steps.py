@@ -10,6 +10,6 @@ def bring_up_to_date(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("riskengine", "0015_rollout")]
+    dependencies = [("riskengine", "0017_rollout")]
 
     operations = [migrations.RunPython(bring_up_to_date, migrations.RunPython.noop)]

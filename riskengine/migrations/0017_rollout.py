@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0007_signals_scope'),
         ('positions', '0016_signed_steps'),
-        ('riskengine', '0014_performance'),
+        ('riskengine', '0016_risk_managers_decide_reviews'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

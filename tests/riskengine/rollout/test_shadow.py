@@ -1,0 +1,94 @@
+"""Numbers tried out beside those in force: the same judgement at the same moment, which decides nothing."""
+
+import pytest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.test import Client
+
+from accounts.models import RiskProfileRevision
+from accounts.selectors import latest_revision
+from accounts.services import revise_profile
+from positions.models import Order
+from riskengine.models import ShadowDecision
+from riskengine.services.decide import shadow as judging
+from riskengine.services.rollout.trying import NotTried, compared, end_shadow, put_in_force, running, start_shadow
+from tests.riskengine.entering import checked, enter
+from tests.riskengine.market import zero_dte
+from tests.riskengine.rollout.test_steps import manager
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bet():
+    return checked(zero_dte())
+
+
+def try_out(bet, by=None, **changes):
+    asked = {"portfolio": bet.portfolio, "changes": changes, "reason": "Fewer bets.", "now": bet.wall()}
+    return start_shadow(**asked, actor=by or manager())
+
+
+def test_what_the_numbers_in_force_let_through_the_others_may_refuse(bet):
+    shadow = try_out(bet, min_confidence_threshold="0.90")
+    decision = enter(bet).decision
+    assert decision.approved
+    said = ShadowDecision.objects.get()
+    assert (said.decision_id, said.approved, said.code, said.contracts) == (decision.pk, False, "MIN_CONFIDENCE", 0)
+    assert compared(shadow)["counts"] == {"all": 1, "both": 0, "only_real": 1, "only_shadow": 0}
+
+
+def test_under_the_same_numbers_it_says_the_same(bet):
+    try_out(bet, losing_streak="4")
+    decision = enter(bet).decision
+    said = ShadowDecision.objects.get()
+    assert (said.contracts, said.dollars) == (decision.contracts, decision.dollars)
+
+
+def test_it_decides_nothing_and_a_fault_in_it_stops_no_bet(bet, monkeypatch):
+    try_out(bet, min_confidence_threshold="0.90")
+    monkeypatch.setattr(judging, "shadow_limits", lambda shadow: 1 / 0)
+    assert enter(bet).decision.approved
+    assert Order.objects.filter(intent="open").count() == 1
+    assert not ShadowDecision.objects.exists()
+
+
+def test_one_is_tried_out_at_a_time_and_within_its_bounds(bet):
+    try_out(bet, min_confidence_threshold="0.90")
+    with pytest.raises(NotTried, match="end that first"):
+        try_out(bet, min_confidence_threshold="0.80")
+    end_shadow(shadow=running(bet.portfolio), actor=manager(), now=bet.wall())
+    for wrong in ({"min_confidence_threshold": "7"}, {"no_such_number": "1"}, {}):
+        with pytest.raises(ValidationError):
+            try_out(bet, **wrong)
+    with pytest.raises(PermissionDenied):
+        try_out(bet, by=bet.portfolio.owner, min_confidence_threshold="0.80")
+
+
+def test_a_person_puts_it_in_force_as_the_next_revision_and_only_on_what_it_was_tried_beside(bet):
+    shadow, by, profile = try_out(bet, min_confidence_threshold="0.90"), manager(), bet.portfolio.profile
+    number = latest_revision(profile).number
+    revision = put_in_force(shadow=shadow, reason="It refuses what loses.", actor=by, now=bet.wall())
+    assert (revision.number, float(revision.min_confidence_threshold)) == (number + 1, 0.9)
+    assert running(bet.portfolio) is None
+    again = try_out(bet, min_confidence_threshold="0.80")
+    other = {"numbers": {"losing_streak": 5}, "ladders": {}, "reason": "Another.", "author": None, "now": bet.wall()}
+    revise_profile(profile=profile, based_on=number + 1, **other)
+    with pytest.raises(NotTried, match="another is in force"):
+        put_in_force(shadow=again, reason="Too late.", actor=by, now=bet.wall())
+
+
+def test_one_click_puts_an_earlier_revision_in_force_again(bet):
+    profile, by = bet.portfolio.profile, manager()
+    first = latest_revision(profile)
+    changed = {"numbers": {"losing_streak": 5}, "ladders": {}, "reason": "Another.", "author": None, "now": bet.wall()}
+    revise_profile(profile=profile, based_on=first.number, **changed)
+    client = Client()
+    client.force_login(by)
+    address = f"/portfolios/{bet.portfolio.slug}/rollout/roll-back/"
+    click = {"number": first.number, "based_on": first.number + 1}
+    assert "is in force with the numbers" in client.post(address, click, follow=True).content.decode()
+    restored = RiskProfileRevision.objects.filter(profile=profile).latest("number")
+    assert (restored.restored_from, restored.losing_streak, restored.author) == (first, first.losing_streak, by)
+    assert "Nothing was saved" in client.post(address, click, follow=True).content.decode()  # pressed twice
+    client.force_login(bet.portfolio.owner)
+    assert client.post(address, click).status_code == 403
