@@ -265,6 +265,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
+        "ModeEnum": "positions.models.portfolio.Mode",
         "SystemEnum": "accounts.models.System",
         "PositionStatusEnum": "positions.models.PositionStatus",
         "SignalStateEnum": "riskengine.models.SignalState",

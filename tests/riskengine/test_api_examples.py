@@ -73,6 +73,7 @@ def refusals(schema: dict[str, Any], name: str, status: str = "422") -> dict[str
 WITHOUT_NUMBERS = {  # the answer is words
     "post /api/v1/signals/webhook/{source}/",
     "post /api/v1/portfolios/{slug}/reactivate/",
+    "post /api/v1/portfolios/{slug}/rollout/step/",
     "post /api/v1/portfolios/{slug}/positions/{position_id}/notes/",
     "put /api/v1/portfolios/{slug}/positions/{position_id}/tags/",
     "get /api/v1/portfolios/{slug}/days/",
