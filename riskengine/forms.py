@@ -328,6 +328,8 @@ class LadderRevisionForm(ReasonForm):
     """Why a ladder is put in force, and the revision that its person saw."""
 
     based_on = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+
 class StepForm(forms.Form):
     """A signature under a change of mode: what the person saw, where to, the account's name as typed, and why."""
 

@@ -11,7 +11,9 @@ from django.urls import get_resolver
 
 from positions.models import Portfolio
 
-NO_PAGES = {"place", "go-on", "set-clock", "review-tier", "size-answer", "size-chain"}  # what forms send, and fragments
+# What forms send, and fragments.
+NO_PAGES = {"place", "go-on", "set-clock", "review-tier", "size-answer", "size-chain"}
+NO_PAGES |= {"sign-step", "try-out", "end-shadow", "roll-back"}
 
 
 @dataclass
