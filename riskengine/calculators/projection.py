@@ -40,7 +40,7 @@ class Projection:
 
     `median`, `mean`, `p5`, `p95` of the final wealth, dollars, infinite or NaN where it is beyond float64. `above`: the
     share of paths strictly above each level at the end. `drawdown`: the share that ever fell by at least each depth (a
-    fraction) from their running peak.
+    fraction) from their running peak. `fallen`: the share that ever stood at or under each floor after a bet.
     """
 
     median: float
@@ -49,10 +49,17 @@ class Projection:
     p95: float
     above: tuple[float, ...]
     drawdown: tuple[float, ...]
+    fallen: tuple[float, ...] = ()
 
 
 def project(
-    wager: Wager, *, paths: int, seed: int, levels: Sequence[float] = (), drawdowns: Sequence[float] = ()
+    wager: Wager,
+    *,
+    paths: int,
+    seed: int,
+    levels: Sequence[float] = (),
+    drawdowns: Sequence[float] = (),
+    floors: Sequence[float] = (),
 ) -> Projection:
     """Walk `paths` random paths of `wager`.
 
@@ -65,6 +72,7 @@ def project(
     seed : a whole number of at least 0.
     levels : dollars.
     drawdowns : fractions from 0 to 1; 1 is ruin.
+    floors : dollars.
 
     Raises
     ------
@@ -77,15 +85,19 @@ def project(
         raise ValueError("the ceiling lies above the initial wealth")
     random = np.random.Generator(np.random.PCG64(seed))  # named: numpy may change what default_rng gives
     final = np.empty(paths)
-    fallen = np.zeros(len(drawdowns))
+    depths, under = np.zeros(len(drawdowns)), np.zeros(len(floors))
     # Paths meet a depth exactly (x0.8 x0.625 is half), so rounding must not decide; and relatively, unlike `at_most`,
     # because a billionth of the peak is not yet ruin.
     remaining = (1.0 - np.asarray(drawdowns, dtype=np.float64)) * (1.0 + TOLERANCE)
+    ground = np.asarray(floors, dtype=np.float64) / wager.initial * (1.0 + TOLERANCE)
     with np.errstate(all="ignore"):
         for start in range(0, paths, _PATHS):
             block = final[start : start + _PATHS]
-            lowest = _walk(wager, random, block)
-            fallen += (lowest[:, None] <= remaining).sum(axis=0)
+            least = np.ones_like(block) if floors else None
+            lowest = _walk(wager, random, block, least)
+            depths += (lowest[:, None] <= remaining).sum(axis=0)
+            if least is not None:
+                under += (least[:, None] <= ground).sum(axis=0)
         final *= wager.initial
         p5, median, p95 = np.percentile(final, (5.0, 50.0, 95.0))
         return Projection(
@@ -94,13 +106,16 @@ def project(
             p5=float(p5),
             p95=float(p95),
             above=tuple(float(above(final, float(level)).mean()) for level in levels),
-            drawdown=tuple((fallen / paths).tolist()),
+            drawdown=tuple((depths / paths).tolist()),
+            fallen=tuple((under / paths).tolist()),
         )
 
 
-def _walk(wager: Wager, random: np.random.Generator, wealth: FloatColumn) -> FloatColumn:
-    """Walk one block of paths. Fills `wealth` with the final wealth as a multiple of the initial one and returns the
-    lowest share of its running peak that each path saw."""
+def _walk(
+    wager: Wager, random: np.random.Generator, wealth: FloatColumn, least: FloatColumn | None = None
+) -> FloatColumn:
+    """Walk one block of paths. Fills `wealth` with the final wealth as a multiple of the initial one, `least` with the
+    smallest that it ever was, and returns the lowest share of its running peak that each path saw."""
     # Without this the last outcome would also take what the probabilities lack to 1, even where it cannot happen.
     happens = wager.probability > 0.0
     edges, payoff = np.cumsum(wager.probability[happens])[:-1], wager.payoff[happens]
@@ -124,6 +139,8 @@ def _walk(wager: Wager, random: np.random.Generator, wealth: FloatColumn) -> Flo
         wealth *= factor
         if ceiling < np.inf:
             np.minimum(wealth, ceiling, out=wealth)
+        if least is not None:
+            np.minimum(least, wealth, out=least)
         # The share of the peak is carried itself: wealth / peak would be NaN once both overflow.
         from_peak *= factor
         np.minimum(from_peak, 1.0, out=from_peak)

@@ -118,3 +118,14 @@ def test_growth_is_minus_infinity_where_ruin_is_possible():
     assert ruins(*bet, 1.0).tolist() == [False, True]
     assert math.isfinite(expected_log_growth(*bet, 0.999))
     assert math.isfinite(expected_log_growth(*outcomes((1.0, 1), (0.0, -1)), 1.0))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0, 1.5, 2.0])
+def test_thorp_the_fraction_c_of_kelly_grows_by_c_times_2_minus_c(share):
+    """Thorp (2006), section 7: g(c f*) = c (2 - c) g(f*), and g(f*) = m^2 / 2 s^2, where the edge is small."""
+    coin = outcomes((0.505, 1), (0.495, -1))
+    best = growth_optimal_fraction(*coin)
+    assert best == pytest.approx(0.01, abs=1e-12)
+    most = expected_log_growth(*coin, best)
+    assert most == pytest.approx(0.01**2 / 2, rel=1e-3)
+    assert expected_log_growth(*coin, share * best) == pytest.approx(share * (2 - share) * most, abs=1e-3 * most)

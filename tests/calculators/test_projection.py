@@ -199,3 +199,53 @@ def test_too_many_outcomes_and_a_ceiling_already_reached_raise():
         project(wager(*((1 / 300, 0.0),) * 300, fraction=1.0, bets=1), paths=1, seed=0)
     with pytest.raises(ValueError, match="ceiling"):
         project(wager((1.0, 0.0), fraction=1.0, bets=1, initial=5.0, ceiling=5.0), paths=1, seed=0)
+
+
+# ---- Thorp, "The Kelly Criterion in Blackjack, Sports Betting, and the Stock Market" (2006), section 7 ----
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.5, 6), (0.5, 12), (1.0, 7), (1.0, 14), (1.5, 5)])
+def test_thorp_the_chance_of_ever_falling_to_a_share_of_the_start(share, steps):
+    """x^(2/c - 1) at the fraction c of Kelly: of a coin with p = 0.55, whose Kelly is 10%. Levels that its steps meet,
+    so that nothing overshoots; 3,000 bets stand for ever where c is not above 1.5."""
+    fraction = 0.1 * share
+    level = (1 - fraction) ** steps
+    bet = wager((0.55, 1), (0.45, -1), fraction=fraction, bets=3_000)
+    found = project(bet, paths=4_000, seed=12, floors=[level])
+    assert found.fallen[0] == pytest.approx(level ** (2 / share - 1), abs=4 * 0.5 / math.sqrt(4_000) + 0.01)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0, 1.5])
+def test_thorp_the_chance_of_doubling_before_halving(share):
+    """(1 - x^(1 - 2/c)) / (y^(1 - 2/c) - x^(1 - 2/c)) reaches y = 2 before x = 1/2; at full Kelly two thirds."""
+    bet = wager((0.55, 1), (0.45, -1), fraction=0.1 * share, bets=3_000, ceiling=2.0)
+    found = project(bet, paths=4_000, seed=13, floors=[0.5])
+    power = 1 - 2 / share
+    doubles = (1 - 0.5**power) / (2**power - 0.5**power)
+    # Steps of up to 15% overshoot both ends, by about the same.
+    assert 1 - found.fallen[0] == pytest.approx(doubles, abs=4 * 0.5 / math.sqrt(4_000) + 0.015)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("level", [0.8, 1.0, 2.0])
+def test_thorp_the_final_wealth_is_log_normal(share, level):
+    """ln of it has the mean n g and the deviation sqrt(n) s f, g = m f - s^2 f^2 / 2: at twice Kelly it is 0."""
+    p, bets, fraction = 0.52, 400, 0.04 * share
+    mean, deviation = 2 * p - 1, math.sqrt(1 - (2 * p - 1) ** 2)
+    growth = mean * fraction - deviation**2 * fraction**2 / 2
+    z = (math.log(level) - bets * growth) / (math.sqrt(bets) * deviation * fraction)
+    expected = 0.5 * math.erfc(z / math.sqrt(2))
+    found = project(wager((p, 1), (1 - p, -1), fraction=fraction, bets=bets), paths=8_000, seed=14, levels=[level])
+    # A lattice of 400 steps is half a step (at most 2% of probability) from the continuous curve.
+    assert found.above[0] == pytest.approx(expected, abs=4 * 0.5 / math.sqrt(8_000) + 0.025)
+
+
+def test_a_floor_is_met_by_wealth_and_not_by_the_fall_from_the_peak():
+    bet = wager((1.0, 1.0), fraction=1.0, bets=3)
+    found = project(bet, paths=10, seed=15, floors=[1.0, 2.0], drawdowns=[0.1])
+    assert found.fallen == (1.0, 1.0)  # it begins at 1, which counts
+    assert found.drawdown == (0.0,)
+    twice = project(
+        wager((0.5, 1), (0.5, -0.5), fraction=1.0, bets=1, initial=500.0), paths=PATHS, seed=15, floors=[250]
+    )
+    assert twice.fallen[0] == pytest.approx(0.5, abs=ERROR)
