@@ -1,9 +1,9 @@
 """What the stated exits come to on an option that is fairly priced: no edge at all, only the shape of the exits.
 
 An at-the-money call is bought at the ask and held under the rules of every day (`take_profit`, `stops`): its ladder
-with the factors that lower it, its stop, the forced close of its last day. The underlying wanders without drift, and the
-option is always worth its Black-Scholes value, so that before costs a dollar bet gains nothing on average whatever the
-exits (optional stopping); what the exits change is how often one wins and how much. Small targets win most coin flips.
+with the factors that lower it, its stop, the forced close of its last day. The underlying wanders without drift, and
+the option is always worth its Black-Scholes value, so that before costs a dollar bet gains nothing on average whatever
+the exits (optional stopping); what they change is how often one wins and how much. Small targets win most coin flips.
 
     spot      ln S moves by  -v^2 dt / 2 + v sqrt(dt) Z,  dt in shares of a year of 252 sessions
     0DTE      T = seconds of trading to 16:00 / (252 x 23,400), a look every 30 s

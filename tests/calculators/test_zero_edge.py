@@ -1,4 +1,4 @@
-"""The exits on a fairly priced option: the table of SPEC 7.4, a mean of nothing before costs, and the rules of every day."""
+"""The exits on a fairly priced option: the table of SPEC 7.4, and a mean of nothing before costs."""
 
 import numpy as np
 import pytest
