@@ -35,6 +35,7 @@ from riskengine.models import (
     BreakerEventKind,
     BreakerState,
     Handling,
+    Pulse,
     Reading,
     Signal,
     SignalSource,
@@ -57,6 +58,7 @@ MOST_SESSIONS = 260
 BEFORE_OPEN = timedelta(minutes=30)
 AFTER_CLOSE = timedelta(minutes=10)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+RUNS_WITHIN = timedelta(seconds=90)  # the clocks of a product that runs were seen so lately
 NEXT_QUOTE = timedelta(seconds=5)  # a stop is looked at again with the quote after the one that broke it
 CLOSELY = timedelta(minutes=10)  # after the open and after an entry every minute is looked at
 PERSON_LOOKS = timedelta(minutes=15)  # after the open
@@ -119,6 +121,7 @@ def last_quarter(calendar: Calendar, today: date) -> date:
 def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[Lived], None]) -> Portfolio:
     """Live through a quarter, or through what is left of one that was interrupted. `wall` says what time it is where
     the others are. Raises QuarterRefused."""
+    _refuse_beside_others(wall())
     sessions = _sessions(request, new_york_date(wall()))
     plan = Plan(request.seed, request.system, request.sessions)
     portfolio = _existing(request) or _create(request, sessions[0])
@@ -137,6 +140,19 @@ def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[
         portfolio.refresh_from_db()
         tell(Lived(number + 1, session.day, portfolio.positions.filter(status="closed").count(), portfolio.cash))
     return portfolio
+
+
+def _refuse_beside_others(now: datetime) -> None:
+    """A session is one transaction, and holds rows that the checks of a running product write for all accounts at once:
+    a demo may wait a second for it, a real account must not."""
+    if not Pulse.objects.filter(at__gte=now - RUNS_WITHIN).exists():
+        return
+    real = Portfolio.objects.filter(is_demo=False).exclude(mode=Mode.OFF).order_by("pk").first()
+    if real is not None:
+        raise QuarterRefused(
+            f"The product is running and watches {real.name}: a simulation would hold up its checks for seconds. End "
+            "./run first."
+        )
 
 
 def _sessions(request: Request, today: date) -> list[Session]:

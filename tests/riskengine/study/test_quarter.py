@@ -22,7 +22,7 @@ from positions.models import (
     PositionStatus,
 )
 from positions.services.simulated import publish_simulated, resume_simulated
-from riskengine.models import Alert, AlertDelivery, AlertTarget, Breaker, BreakerState, Signal
+from riskengine.models import Alert, AlertDelivery, AlertTarget, Breaker, BreakerState, Pulse, Signal
 from riskengine.services.signals.demo import run_demo
 from riskengine.services.study.performance import performance
 from riskengine.services.study.quarter import QuarterRefused
@@ -269,3 +269,13 @@ def test_its_lots_are_its_positions_to_the_cent(quarter: Portfolio) -> None:
         assert sums == [
             each.quantity_opened, each.entry_cost, each.exit_proceeds, each.fees, each.realised_pnl,
         ]  # fmt: skip
+
+
+def test_beside_a_running_product_with_a_real_account_nothing_is_simulated() -> None:
+    real = factories.portfolio()
+    Pulse.objects.create(name="alerts", at=WALL, since=WALL)
+    with pytest.raises(QuarterRefused, match="End ./run first"):
+        lived(request(person()))
+    Portfolio.objects.filter(pk=real.pk).update(is_demo=True)
+    with pytest.raises(QuarterRefused, match="The seed is"):
+        lived(request(person(), seed=-1))
