@@ -66,10 +66,13 @@ def ladders_by_revision(revisions: Iterable[RiskProfileRevision]) -> dict[int, d
 def differences(old: RiskProfileRevision, new: RiskProfileRevision) -> tuple[Difference, ...]:
     """What changed from `old` to `new`: numbers first, then ladders, in the order of `defaults`."""
     ladders = ladders_by_revision([old, new])
-    return _differences(numbers_of(old), numbers_of(new), ladders[old.pk], ladders[new.pk])
+    return differences_between(numbers_of(old), numbers_of(new), ladders[old.pk], ladders[new.pk])
 
 
-def _differences(old: Numbers, new: Numbers, old_ladders: Ladders, new_ladders: Ladders) -> tuple[Difference, ...]:
+def differences_between(
+    old: Numbers, new: Numbers, old_ladders: Ladders, new_ladders: Ladders
+) -> tuple[Difference, ...]:
+    """What changed between two sets of numbers and ladders, whether or not either is a revision."""
     numbers = [
         Difference(p.name, p.label, p.unit, show(old[p.name], p.unit), show(new[p.name], p.unit))
         for p in PARAMETERS.values()
@@ -104,7 +107,7 @@ def history(profile: RiskProfile) -> list[HistoryEntry]:
     ladders = ladders_by_revision(revisions)
     entries = [HistoryEntry(revision, ()) for revision in revisions[:1]]
     for old, new in pairwise(revisions):
-        changed = _differences(numbers_of(old), numbers_of(new), ladders[old.pk], ladders[new.pk])
+        changed = differences_between(numbers_of(old), numbers_of(new), ladders[old.pk], ladders[new.pk])
         entries.append(HistoryEntry(new, changed))
     return entries[::-1]
 

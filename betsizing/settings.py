@@ -269,6 +269,7 @@ SPECTACULAR_SETTINGS = {
         "SystemEnum": "accounts.models.System",
         "PositionStatusEnum": "positions.models.PositionStatus",
         "SignalStateEnum": "riskengine.models.SignalState",
+        "ReplayStateEnum": "riskengine.models.ReplayState",
         "EntryPaceEnum": "riskengine.api.entries.PACES",
         "ReviewKindEnum": "riskengine.models.ReviewKind",
         "ReviewStateEnum": "riskengine.models.ReviewState",

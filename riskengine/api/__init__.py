@@ -4,6 +4,7 @@ the guards, their alerts, signals and their record, and replays."""
 from riskengine.api import (
     alerts,
     companies,
+    comparisons,
     confidence,
     entries,
     guards,
@@ -35,6 +36,7 @@ urlpatterns = [
     *replays.urlpatterns,
     *reviews.urlpatterns,
     *rollout.urlpatterns,
+    *comparisons.urlpatterns,
     *signals.urlpatterns,
     *webhook.urlpatterns,
     *confidence.urlpatterns,

@@ -34,10 +34,10 @@ from riskengine.services.study.asking import (
     Asked,
     NotReplayable,
     cancel_replay,
-    csv_of,
     request_replay,
 )
 from riskengine.services.study.entries import MOST_ENTRIES
+from riskengine.services.study.period import entries_text
 from riskengine.services.study.recordings import KNOWN_DAYS
 
 REFUSED = dict.fromkeys((400, 403, 404, 409, 422), ErrorsSerializer)
@@ -100,7 +100,7 @@ class EntriesField(serializers.Field):
         if isinstance(data, list):
             if not 1 <= len(data) <= MOST_ENTRIES:
                 self.fail("row_count", count=len(data))
-            return csv_of(EntryRowSerializer(many=True).run_validation(data))
+            return entries_text(EntryRowSerializer(many=True).run_validation(data))
         if not isinstance(data, str):
             self.fail("invalid")
         text = serializers.CharField(max_length=LARGEST_ENTRIES, trim_whitespace=False)
@@ -128,7 +128,16 @@ class ParametersField(serializers.Field):
 class ReplayRequestSerializer(StrictSerializer):
     date = serializers.DateField(help_text=f"A recorded day: {KNOWN_DAYS}.")
     portfolio = serializers.ChoiceField(choices=System.choices, help_text="Whose rules.")
-    entries = EntriesField(help_text="Rows, or the text of a CSV file `at,contract,side,confidence,contracts`.")
+    entries = EntriesField(
+        required=False, help_text="Rows, or the text of a CSV file `at,contract,side,confidence,contracts`."
+    )
+    signals = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=LARGEST_ENTRIES,
+        trim_whitespace=False,
+        help_text="The text of a CSV file `as_of,symbol,direction,confidence`: signals that pick their contracts.",
+    )
     parameters = ParametersField(
         default=dict,
         help_text=f"Other numbers and ladders by name, as in `manage.py replay --parameters`; at most "
@@ -153,6 +162,9 @@ class FailureSerializer(serializers.Serializer):
 class ReplaySerializer(serializers.ModelSerializer):
     date = serializers.DateField(source="day", read_only=True)
     parameters = ParametersField(read_only=True)
+    comparison = serializers.IntegerField(
+        source="comparison_id", read_only=True, allow_null=True, help_text="Whose replay it is; null: asked for alone."
+    )
     requested_by = serializers.CharField(source="requested_by.username", read_only=True)
     reached = serializers.DateTimeField(source="reached_at", read_only=True, allow_null=True, help_text="Market time.")
     share = serializers.FloatField(read_only=True, min_value=0, max_value=1, help_text="Of the day, 0 to 1.")
@@ -168,6 +180,7 @@ class ReplaySerializer(serializers.ModelSerializer):
             "parameters",
             "gates",
             "cash",
+            "comparison",
             "requested_by",
             "requested_at",
             "started_at",
@@ -223,7 +236,7 @@ class Replays(generics.ListAPIView):
         "byte.\n\nAnswered 202 at once; it runs in a process of its own, one at a time and the oldest first, and its "
         f"state tells how it goes. At most {MOST_UNFINISHED} of yours may be queued or running (422 TOO_MANY_REPLAYS), "
         f"and the latest {KEPT} are kept. What cannot be replayed is refused at once, with its lines (422 BAD_ENTRIES, "
-        "BAD_PARAMETERS, NO_RECORDING).",
+        "BAD_SIGNALS, BAD_PARAMETERS, NOTHING_TO_REPLAY, NO_RECORDING).",
         request=ReplayRequestSerializer,
         parameters=[KEY_PARAMETER],
         responses={202: ReplaySerializer, **REFUSED},

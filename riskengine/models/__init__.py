@@ -13,10 +13,11 @@ from riskengine.models.alert import (
     TargetKind,
 )
 from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
+from riskengine.models.comparison import AskedBy, Comparison
 from riskengine.models.night import NightMoment, NightReport
 from riskengine.models.performance import DailyPerformance, PositionMark
 from riskengine.models.reading import Reading, ReadingPoint, ReadingState
-from riskengine.models.replay import Replay, ReplayState
+from riskengine.models.replay import Replay, ReplaySide, ReplayState
 from riskengine.models.review import (
     DayReport,
     Review,
@@ -51,11 +52,13 @@ __all__ = [
     "AlertEvent",
     "AlertEventKind",
     "AlertTarget",
+    "AskedBy",
     "Breaker",
     "BreakerCode",
     "BreakerEvent",
     "BreakerEventKind",
     "BreakerState",
+    "Comparison",
     "DailyPerformance",
     "DayReport",
     "DeliveryState",
@@ -69,6 +72,7 @@ __all__ = [
     "ReadingPoint",
     "ReadingState",
     "Replay",
+    "ReplaySide",
     "ReplayState",
     "Review",
     "ReviewAnswer",

@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from accounts.models import System
 from accounts.models.constraint import CENTS_LIMIT, one_of, within
+from riskengine.models.comparison import Comparison
 
 
 class ReplayState(models.TextChoices):
@@ -16,11 +17,20 @@ class ReplayState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class ReplaySide(models.TextChoices):
+    """Of a comparison."""
+
+    A = "A", "A"
+    B = "B", "B"
+
+
 class Replay(models.Model):
     """One replay of a recorded day (docs/decisions/0024). Times are wall time, but for `reached_at`.
 
-    `entries` and `parameters` are the texts of the files that `manage.py replay` would be given, `report` the bytes it
-    would write. `attempts` counts the processes that were started for it: what an earlier one says no longer counts.
+    `entries`, `signals` and `parameters` are the texts of the files that `manage.py replay` would be given, an empty
+    one is not given; `report` is the bytes it would write. `attempts` counts the processes that were started for it:
+    what an earlier one says no longer counts. A side and a number has one that belongs to a comparison: number 1 is
+    its first day, and each later one begins with what its side ended the day before with.
     """
 
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="replays")
@@ -28,7 +38,18 @@ class Replay(models.Model):
     state = models.CharField(max_length=9, choices=ReplayState, default=ReplayState.QUEUED)
     day = models.DateField("recorded day")
     portfolio = models.CharField("whose rules", max_length=10, choices=System)
-    entries = models.TextField("entries (CSV)")
+    comparison = models.ForeignKey(
+        Comparison,
+        on_delete=models.PROTECT,
+        related_name="replays",
+        null=True,
+        blank=True,
+        help_text="Empty: asked for alone.",
+    )
+    side = models.CharField("side of the comparison", max_length=1, choices=ReplaySide, blank=True)
+    number = models.PositiveSmallIntegerField("day of the comparison", null=True, blank=True)
+    entries = models.TextField("entries (CSV)", blank=True)
+    signals = models.TextField("signals (CSV)", blank=True, default="")
     parameters = models.TextField("other numbers and ladders (JSON)", default="{}")
     gates = models.BooleanField("gates may refuse", default=True)
     cash = models.DecimalField("cash to start with", max_digits=16, decimal_places=2, null=True, blank=True)
@@ -48,6 +69,22 @@ class Replay(models.Model):
             one_of("replay_system_known", "portfolio", System, "The portfolio must be one of the two systems."),
             within("replay_share_bounds", "share", 0, 1, "The share of the day is from 0 to 1."),
             within("replay_cash_bounds", "cash", 0, CENTS_LIMIT, "The cash to start with is out of range."),
+            models.CheckConstraint(
+                name="replay_has_something_to_do",
+                condition=~Q(entries="", signals=""),
+                violation_error_message="A replay has entries, signals or both.",
+            ),
+            models.CheckConstraint(
+                name="replay_of_a_comparison_has_its_place",
+                condition=Q(comparison__isnull=True, side="", number__isnull=True)
+                | Q(comparison__isnull=False, side__in=["A", "B"], number__gte=1),
+                violation_error_message="Exactly a replay of a comparison has a side and a number.",
+            ),
+            models.UniqueConstraint(
+                name="replay_place_in_comparison",
+                fields=["comparison", "side", "number"],
+                violation_error_message="A comparison replays each day once for each side.",
+            ),
             models.UniqueConstraint(
                 name="replay_one_runs",
                 fields=["state"],

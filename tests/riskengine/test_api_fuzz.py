@@ -28,6 +28,7 @@ from tests import factories
 from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
 from tests.riskengine.signals.sending import send, source
+from tests.riskengine.study.compared import finished_comparison
 
 pytestmark = pytest.mark.django_db
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
@@ -63,6 +64,7 @@ def real() -> dict[str, Any]:
         "breaker_id": breaker.pk if breaker else 1,
         "alert_id": alert.pk if alert else 1,
         "replay_id": replay.pk,
+        "comparison_id": finished_comparison(bet.portfolio, bet.wall(), market.MONDAY).pk,
         "signal_id": signal.pk,
         "source": "hook",
         "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,

@@ -27,6 +27,7 @@ from tests.riskengine import market
 from tests.riskengine.entering import checked, enter
 from tests.riskengine.market import Bet
 from tests.riskengine.signals.sending import send, source
+from tests.riskengine.study.compared import finished_comparison
 
 pytestmark = pytest.mark.django_db
 
@@ -94,6 +95,10 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     "post /api/v1/fundamentals/": (Scope.FEED, FIGURES),
     "get /api/v1/providers/": (Scope.READ, LIST),
     "post /api/v1/quotes/": (Scope.FEED, FEED),
+    "get /api/v1/comparisons/": (Scope.READ, LIST),
+    "post /api/v1/comparisons/": (Scope.TRADE, OWN),
+    "get /api/v1/comparisons/{comparison_id}/": (Scope.READ, OWN),
+    "post /api/v1/comparisons/{comparison_id}/cancel/": (Scope.TRADE, OWN),
     "get /api/v1/replays/": (Scope.READ, LIST),
     "post /api/v1/replays/": (Scope.TRADE, LIST),
     "get /api/v1/replays/{replay_id}/": (Scope.READ, OWN),
@@ -121,6 +126,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reactivate/": {"reason": "Looked at."},
     "rollout/step/": {"from_mode": "paper", "to_mode": "off", "name": "Another", "reason": "Looked at."},
     "quotes/": {"source": "fed", "quotes": []},
+    "comparisons/": {"portfolio": "{slug}", "days": ["2021-01-04"], "revision_a": 1, "revision_b": 1},
     "replays/": {
         "date": "2021-01-04",
         "portfolio": "smart-0dte",
@@ -141,7 +147,8 @@ class World:
             return client.get(address, headers=headers).status_code
         body = next((body for end, body in BODIES.items() if path.endswith(end)), {})
         send = client.put if method == "put" else client.post
-        return send(address, json.dumps(body), content_type="application/json", headers=headers).status_code
+        text = json.dumps(body).replace("{slug}", self.paths["slug"])
+        return send(address, text, content_type="application/json", headers=headers).status_code
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +186,7 @@ def world(shared_rows: None) -> World:
             "breaker_id": breaker.pk,
             "alert_id": alert.pk,
             "replay_id": replay.pk,
+            "comparison_id": finished_comparison(bet.portfolio, bet.wall(), market.MONDAY).pk,
             "signal_id": signal.pk,
             "source": "hook",
             "night_id": factories.night_report(bet.portfolio, market.MONDAY).pk,

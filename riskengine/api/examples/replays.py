@@ -17,6 +17,7 @@ REPLAY_QUEUED: dict[str, Any] = {
     "parameters": {"stop_fraction": 0.25},
     "gates": False,
     "cash": None,
+    "comparison": None,
     "requested_by": "ada",
     "requested_at": "2026-03-02T15:50:00Z",
     "started_at": None,

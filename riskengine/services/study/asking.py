@@ -4,14 +4,12 @@ What can be judged without a database of its own is judged here, so that a line 
 a replay that fails a minute later. `now` is wall time.
 """
 
-import csv
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,15 @@ from riskengine.models import Replay, ReplayState
 from riskengine.services.study.entries import BadEntries, read_entries
 from riskengine.services.study.recordings import KNOWN_DAYS, RECORDED
 from riskengine.services.study.replay import MOST_CASH, ReplayRefused, read_parameters
+from riskengine.services.study.signals import read_signals
 
 UNFINISHED = (ReplayState.QUEUED, ReplayState.RUNNING)
 MOST_UNFINISHED = 5  # of one person
-KEPT = 100  # of one person: the oldest that have ended go
-LARGEST_ENTRIES = 1_000_000  # characters
+KEPT = 100  # of one person: the oldest that have ended go, but for those of a comparison
+LARGEST_ENTRIES = 1_000_000  # characters; of signals too
 LARGEST_PARAMETERS = 50_000
 LONGEST_SENTENCE = 1_000
-COLUMNS = ("at", "contract", "side", "confidence", "contracts")
-ENTRIES_FILE = "entries.csv"
+ENTRIES_FILE, SIGNALS_FILE = "entries.csv", "signals.csv"
 
 
 class NotReplayable(ValueError):
@@ -43,33 +41,24 @@ class NotReplayable(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be replayed. `entries` is the text of a CSV file; `parameters` by name as JSON gives them."""
+    """What is to be replayed. `entries` and `signals` are texts of CSV files, an empty one is not given; `parameters`
+    by name as JSON gives them."""
 
     day: date
     portfolio: str
-    entries: str
+    entries: str = ""
+    signals: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     gates: bool = True
     cash: Decimal | None = None
 
 
-def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as the file that `manage.py replay` reads."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(["" if row.get(name) is None else row[name] for name in COLUMNS])
-    return text.getvalue()
-
-
 def request_replay(*, user: User, asked: Asked, now: datetime) -> Replay:
     """Queue it. Raises NotReplayable for what cannot be replayed, and when the user has too many queued."""
-    parameters = _written(asked.parameters)
-    _judge(asked, parameters)
+    parameters = judged(asked)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)  # of two at the same time one sees the other
-        mine = Replay.objects.filter(requested_by=user)
+        mine = Replay.objects.filter(requested_by=user, comparison=None)
         unfinished = mine.filter(state__in=UNFINISHED).count()
         if unfinished >= MOST_UNFINISHED:
             raise NotReplayable(
@@ -85,6 +74,7 @@ def request_replay(*, user: User, asked: Asked, now: datetime) -> Replay:
             day=asked.day,
             portfolio=asked.portfolio,
             entries=asked.entries,
+            signals=asked.signals,
             parameters=parameters,
             gates=asked.gates,
             cash=asked.cash,
@@ -114,12 +104,12 @@ def _written(parameters: Mapping[str, Any]) -> str:
         raise NotReplayable("BAD_PARAMETERS", message, "parameters") from problem
 
 
-def _judge(asked: Asked, parameters: str) -> None:
+def judged(asked: Asked) -> str:
+    """The parameters as they are stored. Raises NotReplayable for what cannot be replayed."""
+    parameters = _written(asked.parameters)
     if asked.day not in RECORDED:
         raise NotReplayable("NO_RECORDING", f"{asked.day} is not recorded. These days are: {KNOWN_DAYS}.", "date")
-    if len(asked.entries) > LARGEST_ENTRIES:
-        message = f"The entries have {len(asked.entries):,} characters; at most {LARGEST_ENTRIES:,} are taken."
-        raise NotReplayable("ENTRIES_TOO_LARGE", f"{message} Split them.", "entries")
+    _judge_size(asked)
     if len(parameters) > LARGEST_PARAMETERS:
         message = f"The parameters have {len(parameters):,} characters; at most {LARGEST_PARAMETERS:,} are taken."
         raise NotReplayable("PARAMETERS_TOO_LARGE", message, "parameters")
@@ -130,11 +120,33 @@ def _judge(asked: Asked, parameters: str) -> None:
         read_parameters(parsed(parameters))
     except ReplayRefused as problem:
         raise NotReplayable("BAD_PARAMETERS", str(problem), "parameters") from problem
+    _judge_lines(asked)
+    return parameters
+
+
+def _judge_size(asked: Asked) -> None:
+    if not (asked.entries or asked.signals):
+        raise NotReplayable("NOTHING_TO_REPLAY", "Give entries, signals or both: there is nothing to do.", "entries")
+    if asked.signals and not asked.gates:
+        raise NotReplayable("GATES_NOT_WAIVED", "Signals enter past every gate: no gate is waived for them.", "gates")
+    for field_name, text in (("entries", asked.entries), ("signals", asked.signals)):
+        if len(text) > LARGEST_ENTRIES:
+            message = f"The {field_name} have {len(text):,} characters; at most {LARGEST_ENTRIES:,} are taken."
+            raise NotReplayable(f"{field_name.upper()}_TOO_LARGE", f"{message} Split them.", field_name)
+
+
+def _judge_lines(asked: Asked) -> None:
     with tempfile.TemporaryDirectory(prefix="betsizing-replay-") as folder:
         try:
-            read_entries(write_entries(Path(folder), asked.entries), asked.day)
+            if asked.entries:
+                read_entries(write_text(Path(folder), ENTRIES_FILE, asked.entries), asked.day)
         except BadEntries as problem:
             raise NotReplayable("BAD_ENTRIES", str(problem), "entries") from problem
+        try:
+            if asked.signals:
+                read_signals(write_text(Path(folder), SIGNALS_FILE, asked.signals), asked.day)
+        except BadEntries as problem:
+            raise NotReplayable("BAD_SIGNALS", str(problem), "signals") from problem
 
 
 def sayable(message: str) -> str:
@@ -148,7 +160,7 @@ def parsed(parameters: str) -> dict[str, Any]:
     return json.loads(parameters, parse_float=Decimal)
 
 
-def write_entries(folder: Path, text: str) -> Path:
-    path = folder / ENTRIES_FILE
+def write_text(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
     path.write_text(text, encoding="utf-8", newline="")
     return path

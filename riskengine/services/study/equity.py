@@ -42,6 +42,15 @@ def equity_by_minute(session: Session, ledger: Ledger, quotes: dict[int, DayQuot
     return EquityCurve(at, cash, cash + worth)
 
 
+def worth_at_close(session: Session, quotes: dict[int, DayQuotes], limits: Limits) -> dict[int, float]:
+    """By contract id: its last usable bid by the close, USD a share, as the curve ends with it."""
+    close = np.array([microseconds(session.closes_at)], np.int64)
+    return {
+        contract_id: float(_as_of(each.known_at, last_usable_bid(each, limits), close, before=0.0)[0])
+        for contract_id, each in quotes.items()
+    }
+
+
 def last_usable_bid(quotes: DayQuotes, limits: Limits) -> FloatColumn:
     """What one contract is worth after each of its quotes, USD a share. Each was fresh when it became known."""
     n = len(quotes.bid)

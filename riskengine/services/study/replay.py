@@ -40,7 +40,7 @@ from riskengine.services.signals.choosing import OPEN_STATES, run_signals
 from riskengine.services.signals.receiving import Draft, SignalsRefused, receive
 from riskengine.services.study import report
 from riskengine.services.study.entries import BadEntries, Entry, read_entries
-from riskengine.services.study.equity import equity_by_minute
+from riskengine.services.study.equity import equity_by_minute, worth_at_close
 from riskengine.services.study.foundation import OWNER, SEEDED_AT, foundation
 from riskengine.services.study.recording import SOURCE, BadRecording, Files, Recording, list_contracts, read_day
 from riskengine.services.study.signals import read_record, read_signals, source_of, store_record
@@ -63,7 +63,7 @@ class ReplayRefused(Exception):
 class Request:
     """What is to be replayed: entries, or signals that pick their contracts themselves, or both. `record` are closed
     trades from before the day. `parameters` by name as JSON gives them, ladders as rows; `cash` None is the account
-    size of the system."""
+    size of the system. `with_positions`: the report says of each position what it came to, besides."""
 
     files: Files
     entries: Any = None
@@ -74,6 +74,7 @@ class Request:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     gates: bool = True
     cash: Decimal | None = None
+    with_positions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,11 @@ def _replayed(
     revision = latest_revision(profile)
     ledger = ledger_of(portfolio)
     quotes = quotes_of_day(ledger.holdings.keys(), source=SOURCE)
-    curve = equity_by_minute(session, ledger, quotes, limits_of(numbers_of(revision), ladders_of(revision)))
+    limits = limits_of(numbers_of(revision), ladders_of(revision))
+    curve = equity_by_minute(session, ledger, quotes, limits)
     built = report.build(portfolio, recording, curve, opening)
+    if request.with_positions:
+        built["positions"] = report.positions(portfolio, worth_at_close(session, quotes, limits))
     return built | {"signals": report.signals(portfolio)} if drafts else built
 
 

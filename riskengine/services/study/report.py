@@ -4,15 +4,25 @@ Money has 2 decimals, prices 4, fractions 6, seconds 3. An unknown number is nul
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from django.db.models import QuerySet
 
 from positions.market.calendar import new_york
-from positions.models import Fill, Order, PartialProfitTaking, Portfolio, PortfolioStateChange, Position, PositionEvent
+from positions.models import (
+    Decision,
+    Fill,
+    Order,
+    PartialProfitTaking,
+    Portfolio,
+    PortfolioStateChange,
+    Position,
+    PositionEvent,
+)
 from riskengine.models import BreakerEvent
 from riskengine.services.study.equity import EquityCurve
 from riskengine.services.study.recording import Recording
@@ -61,6 +71,38 @@ def signals(portfolio: Portfolio) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def positions(portfolio: Portfolio, worth: Mapping[int, float]) -> list[dict[str, Any]]:
+    """What each position came to. `worth` by contract id: what one share of an option was worth at the close, USD.
+    `decision` is its place in `decisions`; P&L is after fees, and counts what is still open at that worth."""
+    places = {pk: place for place, pk in enumerate(_decided(portfolio).values_list("pk", flat=True))}
+    rows = portfolio.positions.select_related("contract").order_by("id")
+    found = []
+    for row in rows:
+        held = row.quantity_open * row.contract.multiplier * worth.get(row.contract_id, 0.0)
+        pnl = float(row.exit_proceeds - row.entry_cost - row.fees) + held if row.quantity_open else row.realised_pnl
+        found.append(
+            {
+                "decision": places[row.decision_id],
+                "contract": row.contract.occ_symbol,
+                "direction": "LONG_CALL" if row.contract.right == "C" else "LONG_PUT",
+                "opened_at": clock(row.entry_at),
+                "closed_at": clock(row.closed_at),
+                "closed_by": row.close_cause or None,
+                "contracts": row.quantity_opened,
+                "contracts_open": row.quantity_open,
+                "entry_price": price(row.average_entry_price),
+                "cost": money(row.entry_cost),
+                "fees": money(row.fees),
+                "pnl": money(pnl),
+            }
+        )
+    return found
+
+
+def _decided(portfolio: Portfolio) -> QuerySet[Decision]:
+    return portfolio.decisions.order_by("decided_at", "id")
 
 
 def text_of(report: dict[str, Any]) -> str:
@@ -117,7 +159,7 @@ def _data(portfolio: Portfolio, recording: Recording) -> dict[str, Any]:
 
 
 def _decisions(portfolio: Portfolio) -> list[dict[str, Any]]:
-    rows = portfolio.decisions.select_related("contract").defer("trace").order_by("decided_at", "id")
+    rows = _decided(portfolio).select_related("contract").defer("trace")
     return [
         {
             "at": clock(row.decided_at),

@@ -26,7 +26,8 @@ from psycopg2 import extensions
 from betsizing.scratch import ScratchRefused
 from positions.market.calendar import Session
 from riskengine.models import Replay, ReplayState
-from riskengine.services.study.asking import parsed, sayable, write_entries
+from riskengine.services.study.asking import ENTRIES_FILE, SIGNALS_FILE, parsed, sayable, write_text
+from riskengine.services.study.comparisons import cash_at_start
 from riskengine.services.study.recordings import files_of
 from riskengine.services.study.replay import ReplayRefused, Request, Watcher, replay
 from riskengine.services.study.report import text_of
@@ -76,12 +77,14 @@ def _outcome(row: Replay, watch: "_Watch") -> dict[str, Any]:
     try:
         request = Request(
             files=files_of(row.day, folder / "report"),
-            entries=write_entries(folder, row.entries),
+            entries=write_text(folder, ENTRIES_FILE, row.entries) if row.entries else None,
+            signals=write_text(folder, SIGNALS_FILE, row.signals) if row.signals else None,
             day=row.day,
             portfolio=row.portfolio,
             parameters=parsed(row.parameters),
             gates=row.gates,
-            cash=row.cash,
+            cash=cash_at_start(row),
+            with_positions=row.comparison_id is not None,
         )
         report = replay(request, Watcher(log.debug, watch.reached))
         ended = {"state": ReplayState.DONE, "report": text_of(report), "share": 1.0}
