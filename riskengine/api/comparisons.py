@@ -78,7 +78,7 @@ class ComparisonRequestSerializer(StrictSerializer):
         return cash
 
 
-class DaySerializer(serializers.Serializer):
+class ComparedDaySerializer(serializers.Serializer):
     day = serializers.DateField()
     replay = serializers.IntegerField(help_text="Its number under /api/v1/replays/.")
     state = serializers.ChoiceField(choices=ReplayState.choices)
@@ -87,12 +87,12 @@ class DaySerializer(serializers.Serializer):
     error = FailureSerializer(allow_null=True)
 
 
-class SideSerializer(serializers.Serializer):
+class ComparedSideSerializer(serializers.Serializer):
     name = serializers.CharField()
     revision = serializers.IntegerField()
     changes = serializers.DictField(help_text="On top of the revision.")
     share = serializers.FloatField(min_value=0, max_value=1, help_text="Of all its days, 0 to 1.")
-    days = DaySerializer(many=True)
+    days = ComparedDaySerializer(many=True)
 
 
 class DifferenceSerializer(serializers.Serializer):
@@ -130,11 +130,11 @@ class ComparisonSerializer(serializers.ModelSerializer):
     def get_state(self, comparison: Comparison) -> str:
         return str(progress_of(comparison, comparison.replays.all())["state"])
 
-    @extend_schema_field(SideSerializer)
+    @extend_schema_field(ComparedSideSerializer)
     def get_a(self, comparison: Comparison) -> dict[str, Any]:
         return _side(comparison, "A", comparison.revision_a.number, comparison.changes_a)
 
-    @extend_schema_field(SideSerializer)
+    @extend_schema_field(ComparedSideSerializer)
     def get_b(self, comparison: Comparison) -> dict[str, Any]:
         return _side(comparison, "B", comparison.revision_b.number, comparison.changes_b)
 
@@ -148,7 +148,7 @@ def _side(comparison: Comparison, side: str, revision: int, changes: str) -> dic
         "share": progress["sides"][side]["share"],
         "days": progress["sides"][side]["days"],
     }
-    return dict(SideSerializer(found).data)
+    return dict(ComparedSideSerializer(found).data)
 
 
 class ComparedSerializer(ComparisonSerializer):
