@@ -274,7 +274,7 @@ def test_its_lots_are_its_positions_to_the_cent(quarter: Portfolio) -> None:
 def test_beside_a_running_product_with_a_real_account_nothing_is_simulated() -> None:
     real = factories.portfolio()
     Pulse.objects.create(name="alerts", at=WALL, since=WALL)
-    with pytest.raises(QuarterRefused, match="End ./run first"):
+    with pytest.raises(QuarterRefused, match="watches"):
         lived(request(person()))
     Portfolio.objects.filter(pk=real.pk).update(is_demo=True)
     with pytest.raises(QuarterRefused, match="The seed is"):
