@@ -204,7 +204,9 @@ def _unwatched(portfolio: Portfolio, since: datetime, at: datetime) -> Item:
     return Item(
         "WATCHED",
         "Gaps between checks in a session",
-        "not judged: recorded time is set by hand" if found is None else f"{len(found)}, the longest {longest:.0f} min",
+        "not judged: this market is recorded or made up"
+        if found is None
+        else f"{len(found)}, the longest {longest:.0f} min",
         f"none above {limit:.0f} min",
         None if found is None else not found,
         "Let the product run through every session.",

@@ -19,6 +19,12 @@ from riskengine.services.rollout.terms import STEPS, after, is_forward
 from riskengine.services.rollout.trying import compared, running
 
 HISTORY = 30
+WORDS = {
+    Mode.OFF: "Nothing is opened.",
+    Mode.PAPER: "Orders reach the built-in broker.",
+    Mode.LIVE_MANUAL: "A person confirms each entry.",
+    Mode.LIVE: "Entries go by themselves.",
+}
 EARLIER = 10  # revisions that one click puts in force again
 
 
@@ -40,7 +46,7 @@ def rollout_of(portfolio: Portfolio, user: User, *, now: datetime) -> dict[str, 
         "modes": [
             {
                 "mode": str(mode),
-                "label": Mode(mode).label,
+                "label": WORDS[Mode(mode)],
                 "here": mode == portfolio.mode,
                 "behind": is_forward(str(mode), portfolio.mode),
             }

@@ -9,9 +9,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.test import Client
 
+from accounts.selectors import latest_revision
 from accounts.services import RISK_MANAGERS, ensure_groups
 from positions.models import Broker, EquitySnapshot, Mode, Portfolio
-from riskengine.models import Alert, RolloutStep, RolloutTrigger
+from riskengine.models import Alert, ReadingPoint, RolloutStep, RolloutTrigger
 from riskengine.services.rollout import evidence
 from riskengine.services.rollout.checklist import Item, checklist
 from riskengine.services.rollout.stepping import NotSteppable, step
@@ -119,6 +120,25 @@ def test_sessions_and_trades_are_counted_from_the_last_step():
     assert evidence.sessions_over(portfolio, begun) == 3  # the day it was created, and two more that are over
     sign(portfolio, Mode.OFF)
     assert evidence.in_mode_since(portfolio) > begun
+
+
+def test_five_minutes_of_a_session_without_a_check_are_seen_on_live_time_alone():
+    bet = checked(zero_dte())
+    portfolio, opens = bet.portfolio, bet.at.replace(hour=14, minute=30, second=0, microsecond=0)
+    EquitySnapshot.objects.filter(portfolio=portfolio).update(taken_at=opens)
+    assert evidence.gaps(portfolio, opens, opens + timedelta(hours=1), timedelta(minutes=5)) is None
+    portfolio.clock.kind = "live"
+    for minute in (0, 5, 10, 25, 30):
+        slot = opens + timedelta(minutes=minute)
+        ReadingPoint.objects.create(
+            portfolio=portfolio,
+            slot_at=slot,
+            market_at=slot,
+            revision=latest_revision(portfolio.profile),
+            equity=60_000,
+        )
+    found = evidence.gaps(portfolio, opens, opens + timedelta(minutes=32), timedelta(minutes=5)) or []
+    assert [(gap.began_at - opens, gap.minutes) for gap in found] == [(timedelta(minutes=10), 15.0)]
 
 
 def test_books_that_do_not_add_up_are_found():
