@@ -171,8 +171,8 @@ class Gap:
 
 
 def gaps(portfolio: Portfolio, since: datetime, at: datetime, longest: timedelta) -> list[Gap] | None:
-    """Stretches of sessions in which nothing was known; None but on live time: a recorded or made-up market is set, stands
-    still and is lived through at any speed, which says nothing of the product's watch."""
+    """Stretches of sessions in which nothing was known; None but on live time: a recorded or made-up market is set,
+    stands still and is lived through at any speed, which says nothing of the product's watch."""
     if portfolio.clock.kind != ClockKind.LIVE:
         return None
     asked = {"portfolio": portfolio.pk, "since": since, "at": at, "longest": longest + SPARE}
