@@ -1,4 +1,7 @@
-"""Calibration lowers what the trades do not bear out, and says nothing before there are any."""
+"""Calibration lowers what the trades do not bear out, and says nothing before there are any.
+
+The heavy packages are loaded by the tests that ask them: every worker of a run reads this file.
+"""
 
 import math
 
@@ -6,8 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import brier_score_loss
 
 from riskengine.calculators.confidence import (
     brier,
@@ -61,8 +62,10 @@ def test_the_formula_in_full():
 
 @given(trades, raws, priors)
 def test_the_fit_is_the_one_of_scikit_learn(pairs, raw, prior):
+    from sklearn import isotonic
+
     confidence, won = columns(pairs)
-    fit = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(confidence, won)
+    fit = isotonic.IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(confidence, won)
     found = calibration_of(pairs, prior).isotonic(raw)
     np.testing.assert_allclose(found, fit.predict(raw), rtol=0, atol=1e-9)
 
@@ -140,8 +143,10 @@ def test_a_prior_of_no_trades_raises(prior):
 
 @given(trades)
 def test_the_brier_score_is_the_one_of_scikit_learn(pairs):
+    from sklearn import metrics
+
     confidence, won = columns(pairs)
-    assert brier(confidence, won) == pytest.approx(brier_score_loss(won, confidence, pos_label=True), abs=1e-12)
+    assert brier(confidence, won) == pytest.approx(metrics.brier_score_loss(won, confidence, pos_label=True), abs=1e-12)
     base = np.full(len(won), won.mean())
     assert brier_of_base(won) == pytest.approx(brier(base, won), abs=1e-12)
 

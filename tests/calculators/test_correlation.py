@@ -1,4 +1,7 @@
-"""The matrix against pandas' own figures and an independent pair-by-pair sum; what its two readers make of gaps."""
+"""The matrix against pandas' own figures and an independent pair-by-pair sum; what its two readers make of gaps.
+
+The heavy packages are loaded by the tests that ask them: every worker of a run reads this file.
+"""
 
 import json
 import math
@@ -6,13 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import empyrical
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.covariance import LedoitWolf
 
 from riskengine.calculators import correlation
 from riskengine.calculators.correlation import (
@@ -60,6 +60,8 @@ def test_recorded_closes_correlate_as_pandas_says(case):
 
 def recorded_closes():
     """Adjusted closes of the seven stocks on every session of 2020 to 2022, one column a stock."""
+    import pandas as pd
+
     rows = pd.read_csv(ROOT / "positions" / "recorded" / "mag7_daily_2010_2022.csv.gz", parse_dates=["date"])
     closes = rows.pivot_table(index="date", columns="symbol", values="adj_close").loc["2020":"2022"]
     assert closes.shape[1] == 7
@@ -71,6 +73,8 @@ def recorded_closes():
 @pytest.mark.parametrize("kind", ["log", "simple"])
 def test_the_seven_stocks_of_2020_to_2022_correlate_as_pandas_and_empyrical_say(kind, window):
     """empyrical knows betas and no correlation; the beta of x to y times that of y to x is rho squared."""
+    import empyrical
+
     closes = recorded_closes()
     theirs = closes.pct_change() if kind == "simple" else np.log(closes).diff()
     theirs = theirs.iloc[-(window or len(theirs)) :]
@@ -93,10 +97,12 @@ def test_the_seven_stocks_weighed_by_age_are_as_pandas_says(window, decay):
 
 def test_the_seven_stocks_shrunk_are_as_scikit_learn_says():
     """Six of the seven have no close on the last day of 2022, so 59 dates are common."""
+    from sklearn import covariance
+
     theirs = np.log(recorded_closes()).diff().iloc[-60:]
     common = theirs.dropna()
     standard = (common - common.mean()) / common.std(ddof=0)
-    expected = LedoitWolf().fit(standard.to_numpy()).covariance_
+    expected = covariance.LedoitWolf().fit(standard.to_numpy()).covariance_
     found = ledoit_wolf_matrix(theirs.to_numpy().T, window=60, min_common=40)
     np.testing.assert_allclose(found.correlation, expected, rtol=0, atol=1e-8)
     assert (found.common_returns == len(common)).all()
@@ -210,6 +216,8 @@ def test_what_is_no_table_or_no_window_raises(window, min_common, shape):
 
 @given(tables, st.integers(1, 12), st.integers(2, 6), st.floats(0.8, 1.0, exclude_max=True))
 def test_a_pair_weighed_by_age_is_that_of_pandas_on_its_common_dates(returns, window, min_common, decay):
+    import pandas as pd
+
     found = ewma_matrix(returns, window=window, min_common=min_common, decay=decay)
     plain = correlation_matrix(returns, window=window, min_common=min_common)
     np.testing.assert_array_equal(found.common_returns, plain.common_returns)

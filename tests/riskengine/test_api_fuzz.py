@@ -85,7 +85,7 @@ def test_every_answer_is_one_that_the_schema_describes(real: dict[str, Any]) -> 
         operation = found.ok()
 
         @given(case=operation.as_strategy(), is_real=st.booleans())
-        @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
+        @settings(max_examples=15, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
         def answered(case: Any, is_real: bool) -> None:
             if is_real:
                 given_names = case.path_parameters or {}
