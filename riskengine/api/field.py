@@ -72,3 +72,24 @@ class ContractField(serializers.CharField):
                 code="unknown_contract",
             )
         return contract
+
+
+# ---- Answers that are plain data ----
+
+
+def number(means: str = "") -> serializers.FloatField:
+    """A figure that may be not known."""
+    return serializers.FloatField(allow_null=True, help_text=means)
+
+
+def numbers(names: str) -> dict[str, serializers.FloatField]:
+    return {name: number() for name in names.split()}
+
+
+def counts(names: str) -> dict[str, serializers.IntegerField]:
+    return {name: serializers.IntegerField() for name in names.split()}
+
+
+def shape(title: str, doc: str, /, **fields: serializers.Field) -> type[serializers.Serializer]:
+    """The serializer of an answer that is plain data, by its fields."""
+    return type(title, (serializers.Serializer,), {"__doc__": doc, **fields})

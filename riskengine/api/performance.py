@@ -19,7 +19,7 @@ from positions.market.clock import market_now
 from positions.models import Portfolio
 from positions.selectors import portfolios_for
 from riskengine.api.examples import performing as examples
-from riskengine.api.field import StrictDecimalField, StrictSerializer
+from riskengine.api.field import StrictDecimalField, StrictSerializer, counts, number, numbers, shape
 from riskengine.api.records import shown
 from riskengine.services.study.performance import PERIODS, performance, period
 from riskengine.services.study.tax_lots import tax_lots
@@ -59,28 +59,12 @@ def _asked(request: Request, portfolio: Portfolio, serializer: type[PeriodSerial
 # ---- Answers ----
 
 
-def _number(means: str = "") -> serializers.FloatField:
-    return serializers.FloatField(allow_null=True, help_text=means)
-
-
-def _numbers(names: str) -> dict[str, serializers.FloatField]:
-    return {name: _number() for name in names.split()}
-
-
-def _counts(names: str) -> dict[str, serializers.IntegerField]:
-    return {name: serializers.IntegerField() for name in names.split()}
-
-
-def _shape(title: str, doc: str, /, **fields: serializers.Field) -> type[serializers.Serializer]:
-    return type(title, (serializers.Serializer,), {"__doc__": doc, **fields})
-
-
-GroupSerializer = _shape(
+GroupSerializer = shape(
     "RecordRates",
     "Closed trades and what they came to, after fees; gains per dollar paid.",
-    **_counts("n rated wins"),
-    **_numbers("win_rate low high expectancy expectancy_low expectancy_high average_win average_loss payoff"),
-    **_numbers("profit_factor gained lost best worst pnl fees cost"),
+    **counts("n rated wins"),
+    **numbers("win_rate low high expectancy expectancy_low expectancy_high average_win average_loss payoff"),
+    **numbers("profit_factor gained lost best worst pnl fees cost"),
     verdict=serializers.ChoiceField(
         ["luck", "above", "below", "one", "none"],
         help_text="Where the 95% interval of the expectancy lies: around nothing, above, below; or too few trades.",
@@ -96,79 +80,79 @@ RowSerializer = type(
     (GroupSerializer,),
     {"key": serializers.JSONField(help_text="What it is asked for by."), "label": serializers.CharField()},
 )
-DaySerializer = _shape(
+DaySerializer = shape(
     "RecordDay",
     "From the start of one session to the start of the next, marked to the market.",
     day=serializers.DateField(),
     **{
-        "return": _number("Profit over the day's start and what was paid in during it."),
-        "worst_drawdown": _number("Deepest within the day, by five-minute readings."),
+        "return": number("Profit over the day's start and what was paid in during it."),
+        "worst_drawdown": number("Deepest within the day, by five-minute readings."),
     },
-    **_numbers("start end deposits profit index drawdown lowest"),
+    **numbers("start end deposits profit index drawdown lowest"),
 )
-EquitySerializer = _shape(
+EquitySerializer = shape(
     "RecordEquity",
     "The account from day to day. The last day may still run.",
     days=DaySerializer(many=True),
     runs=serializers.BooleanField(),
-    **_counts("sessions watched_sessions"),
-    **_numbers("start end deposits profit drawdown max_drawdown worst_drawdown"),
+    **counts("sessions watched_sessions"),
+    **numbers("start end deposits profit drawdown max_drawdown worst_drawdown"),
 )
-ReturnsSerializer = _shape(
+ReturnsSerializer = shape(
     "RecordReturns",
     "Figures of the daily returns, those a year on 252 sessions.",
     enough=serializers.BooleanField(help_text="So many sessions that a figure a year means something."),
-    **_counts("n needed days_up days_moved"),
-    **_numbers("total_return annual_return volatility max_drawdown sharpe sortino calmar win_rate profit_factor"),
-    **_numbers("var_95 cvar_95 daily_volatility win_rate_low win_rate_high"),
-    **_numbers("mean_return mean_return_low mean_return_high"),
+    **counts("n needed days_up days_moved"),
+    **numbers("total_return annual_return volatility max_drawdown sharpe sortino calmar win_rate profit_factor"),
+    **numbers("var_95 cvar_95 daily_volatility win_rate_low win_rate_high"),
+    **numbers("mean_return mean_return_low mean_return_high"),
 )
-CostsSerializer = _shape(
+CostsSerializer = shape(
     "RecordCosts",
     "Fees, and slippage against the mid that was decided on.",
-    **_counts("entry_trades exit_trades known_trades"),
-    **_numbers("premium fees fees_share entry_slippage entry_share exit_slippage exit_share all share_of_premium"),
-    **_numbers("gross share_of_gross"),
+    **counts("entry_trades exit_trades known_trades"),
+    **numbers("premium fees fees_share entry_slippage entry_share exit_slippage exit_share all share_of_premium"),
+    **numbers("gross share_of_gross"),
 )
-PartSerializer = _shape(
+PartSerializer = shape(
     "RecordPart", "One source of profit.", part=serializers.CharField(), usd=serializers.FloatField()
 )
-WhySerializer = _shape(
+WhySerializer = shape(
     "RecordUnknown", "Trades that cannot be told.", reason=serializers.CharField(), trades=serializers.IntegerField()
 )
-AttributionSerializer = _shape(
+AttributionSerializer = shape(
     "RecordAttribution",
     "What the profit of those trades came from of which it can be told; the parts add up to it.",
     parts=PartSerializer(many=True),
     unknown=WhySerializer(many=True),
-    **_counts("trades of"),
+    **counts("trades of"),
     pnl=serializers.FloatField(),
 )
-ExcursionsSerializer = _shape(
+ExcursionsSerializer = shape(
     "RecordExcursions",
     "Lowest and highest bid while held, by the minute, per dollar paid; means.",
     trades=serializers.IntegerField(),
-    **_numbers("mae mae_worst mfe mfe_best given_back"),
+    **numbers("mae mae_worst mfe mfe_best given_back"),
 )
-TradeSerializer = _shape(
+TradeSerializer = shape(
     "RecordTrade",
     "One closed trade.",
-    **_counts("position contracts"),
+    **counts("position contracts"),
     **{
         name: serializers.CharField(allow_blank=True)
         for name in ("contract", "underlying", "right", "entered_at", "closed_at", "closed_by", "attribution_unknown")
     },
-    **_numbers("confidence entry_price cost proceeds fees pnl gain share_of_equity multiple_of_minimum"),
-    **_numbers("entry_slippage exit_slippage slipped mae mfe delta gamma theta vega spread unexplained"),
+    **numbers("confidence entry_price cost proceeds fees pnl gain share_of_equity multiple_of_minimum"),
+    **numbers("entry_slippage exit_slippage slipped mae mfe delta gamma theta vega spread unexplained"),
 )
-KeptSerializer = _shape(
+KeptSerializer = shape(
     "RecordKept",
     "Days that were written down when they were over, against the books of now.",
     days=serializers.IntegerField(),
     missing=serializers.ListField(child=serializers.DateField()),
     differs=serializers.ListField(child=serializers.DateField()),
 )
-BySerializer = _shape(
+BySerializer = shape(
     "RecordBy",
     "Groups of the closed trades; `portfolio` and `system` are of all accounts of the reader in the period.",
     **{
@@ -176,7 +160,7 @@ BySerializer = _shape(
         for name in ("tier", "underlying", "confidence", "month", "cause", "regime", "portfolio", "system")
     },
 )
-PerformanceSerializer = _shape(
+PerformanceSerializer = shape(
     "Performance",
     "The record of an account.",
     portfolio=serializers.CharField(help_text="Its slug."),
@@ -205,27 +189,27 @@ def _money() -> serializers.DecimalField:
     return serializers.DecimalField(max_digits=18, decimal_places=2, help_text="USD, to the cent.")
 
 
-SumsSerializer = _shape("LotSums", "Of all lots.", cost=_money(), proceeds=_money(), fees=_money(), gain=_money())
-LotSerializer = _shape(
+SumsSerializer = shape("LotSums", "Of all lots.", cost=_money(), proceeds=_money(), fees=_money(), gain=_money())
+LotSerializer = shape(
     "Lot",
     "Contracts of one purchase that one sale, or a settlement, ended.",
-    **_counts("position contracts held_days"),
+    **counts("position contracts held_days"),
     **{name: serializers.CharField() for name in ("contract", "opened_at", "closed_at", "closed_by")},
     cost=_money(),
     proceeds=_money(),
     fees=_money(),
     gain=_money(),
 )
-YearSerializer = _shape(
+YearSerializer = shape(
     "LotYear",
     "Lots by the year they were closed in.",
-    **_counts("year lots"),
+    **counts("year lots"),
     cost=_money(),
     proceeds=_money(),
     fees=_money(),
     gain=_money(),
 )
-LotsSerializer = _shape(
+LotsSerializer = shape(
     "Lots",
     "Every sale with the purchase it ended, first in first out, the latest first.",
     portfolio=serializers.CharField(),

@@ -17,7 +17,7 @@ from accounts.defaults import LADDERS, MAX_STEPS, Step
 from betsizing.errors import ErrorsSerializer
 from positions.access import portfolio_or_404
 from riskengine.api.examples import studying as examples
-from riskengine.api.field import StrictSerializer
+from riskengine.api.field import StrictSerializer, counts, numbers, shape
 from riskengine.api.records import NOT_THERE, shown
 from riskengine.services.study.ladder_study import suggestion, what_if
 from riskengine.services.study.size_impact import size_impact
@@ -38,36 +38,20 @@ class TakeProfitAskedSerializer(StrictSerializer):
     suggest = serializers.BooleanField(required=False, help_text="Walk ladders around the present one forward.")
 
 
-def _number(means: str = "") -> serializers.FloatField:
-    return serializers.FloatField(allow_null=True, help_text=means)
-
-
-def _numbers(names: str) -> dict[str, serializers.FloatField]:
-    return {name: _number() for name in names.split()}
-
-
-def _counts(names: str) -> dict[str, serializers.IntegerField]:
-    return {name: serializers.IntegerField() for name in names.split()}
-
-
-def _shape(title: str, doc: str, /, **fields: serializers.Field) -> type[serializers.Serializer]:
-    return type(title, (serializers.Serializer,), {"__doc__": doc, **fields})
-
-
-StepSerializer = _shape("LadderStep", "One tier.", threshold=serializers.FloatField(), share=serializers.FloatField())
+StepSerializer = shape("LadderStep", "One tier.", threshold=serializers.FloatField(), share=serializers.FloatField())
 PresentStepSerializer = type("PresentLadderStep", (StepSerializer,), {"number": serializers.IntegerField()})
-TierEffectSerializer = _shape(
+TierEffectSerializer = shape(
     "TierEffect",
     "What one tier took, and what the same contracts were worth at the position's final exit.",
     ladder=serializers.CharField(),
     label=serializers.CharField(),
-    **_counts("tier positions hits deferred compared"),
-    **_numbers("threshold_low threshold_high hit_rate hit_low hit_high gain gain_low gain_high taken compared_taken"),
-    **_numbers("held difference difference_low difference_high per_dollar per_dollar_low per_dollar_high"),
+    **counts("tier positions hits deferred compared"),
+    **numbers("threshold_low threshold_high hit_rate hit_low hit_high gain gain_low gain_high taken compared_taken"),
+    **numbers("held difference difference_low difference_high per_dollar per_dollar_low per_dollar_high"),
     sure=serializers.BooleanField(help_text="Whether the 95% interval of the difference lies on one side of nothing."),
     verdict=serializers.CharField(),
 )
-LadderEffectSerializer = _shape(
+LadderEffectSerializer = shape(
     "LadderEffect",
     "One ladder of the system.",
     ladder=serializers.CharField(),
@@ -75,25 +59,25 @@ LadderEffectSerializer = _shape(
     present=PresentStepSerializer(many=True, help_text="In force: what a new bet would copy."),
     tiers=TierEffectSerializer(many=True),
 )
-CameSerializer = _shape(
+CameSerializer = shape(
     "WalkedLadder",
     "The same trades walked under one ladder.",
     steps=StepSerializer(many=True),
-    **_counts("n not_known wins"),
-    **_numbers("gain gain_low gain_high worst"),
+    **counts("n not_known wins"),
+    **numbers("gain gain_low gain_high worst"),
 )
-PairedSerializer = _shape(
+PairedSerializer = shape(
     "PairedDifference",
     "Mean difference per dollar on the trades of which both are known.",
     n=serializers.IntegerField(),
-    **_numbers("mean mean_low mean_high"),
+    **numbers("mean mean_low mean_high"),
 )
-WhatIfSerializer = _shape(
+WhatIfSerializer = shape(
     "LadderWhatIf",
     "Another ladder on the prices that were kept.",
     ladder=serializers.CharField(),
     label=serializers.CharField(),
-    **_counts("trades with_path"),
+    **counts("trades with_path"),
     present=CameSerializer(),
     asked=CameSerializer(allow_null=True),
     none=CameSerializer(help_text="No tier: held to the stop or the forced close."),
@@ -104,36 +88,36 @@ WhatIfSerializer = _shape(
     held_verdict=serializers.CharField(),
     known_until=serializers.CharField(allow_null=True, help_text="New York with offset."),
 )
-FoldSerializer = _shape(
+FoldSerializer = shape(
     "LadderFold",
     "A block of later trades and the ladder chosen before it.",
-    **_counts("learned tested"),
+    **counts("learned tested"),
     first=serializers.CharField(),
     last=serializers.CharField(),
     steps=StepSerializer(many=True),
     is_present=serializers.BooleanField(),
 )
-StudySerializer = _shape(
+StudySerializer = shape(
     "LadderStudy",
     "Chosen on earlier trades, judged on later ones.",
     tested=serializers.IntegerField(),
     folds=FoldSerializer(many=True),
-    **_numbers("chosen chosen_low chosen_high present present_low present_high difference difference_low"),
-    **_numbers("difference_high in_sample in_sample_low in_sample_high"),
+    **numbers("chosen chosen_low chosen_high present present_low present_high difference difference_low"),
+    **numbers("difference_high in_sample in_sample_low in_sample_high"),
     holds=serializers.BooleanField(help_text="The later trades' interval lies above nothing."),
     steps=StepSerializer(many=True, allow_null=True, help_text="Suggested; null: keep the present ladder."),
     verdict=serializers.CharField(),
 )
-SuggestionSerializer = _shape(
+SuggestionSerializer = shape(
     "LadderSuggestion",
     "Nothing is put in force by it.",
     ladder=serializers.CharField(),
     label=serializers.CharField(),
-    **_counts("trades whole needed tried"),
+    **counts("trades whole needed tried"),
     refusal=serializers.CharField(allow_null=True),
     study=StudySerializer(allow_null=True),
 )
-TakeProfitSerializer = _shape(
+TakeProfitSerializer = shape(
     "TakeProfitRecord",
     "Whether the tiers help.",
     portfolio=serializers.CharField(help_text="Its slug."),
@@ -145,45 +129,45 @@ TakeProfitSerializer = _shape(
     suggestion=SuggestionSerializer(allow_null=True, help_text="Where it was asked for."),
 )
 
-ContributionSerializer = _shape(
+ContributionSerializer = shape(
     "ScalingContribution",
     "P&L as it was less P&L at the minimum bet, with the 95% interval of the sum.",
     n=serializers.IntegerField(),
-    **_numbers("usd low high"),
+    **numbers("usd low high"),
     sure=serializers.BooleanField(),
 )
-WaySerializer = _shape(
+WaySerializer = shape(
     "SizeWay",
     "The account at one way of sizing.",
     way=serializers.CharField(help_text="minimum, actual, half_kelly or hindsight."),
     label=serializers.CharField(),
-    **_numbers("final pnl max_drawdown volatility worst growth mean_bet"),
+    **numbers("final pnl max_drawdown volatility worst growth mean_bet"),
     ruined=serializers.BooleanField(),
 )
-SizePointSerializer = _shape(
+SizePointSerializer = shape(
     "SizePoint",
     "After one trade.",
-    **_counts("number position"),
+    **counts("number position"),
     closed_on=serializers.DateField(),
-    **_numbers("minimum actual half_kelly"),
+    **numbers("minimum actual half_kelly"),
     hindsight=serializers.FloatField(required=False, help_text="From 30 trades on."),
 )
-SizeTierSerializer = _shape(
+SizeTierSerializer = shape(
     "SizeTier",
     "What scaling did in one tier of confidence.",
     label=serializers.CharField(),
     n=serializers.IntegerField(),
-    **_numbers("begins multiple pnl minimum_pnl usd low high expectancy expectancy_low expectancy_high"),
+    **numbers("begins multiple pnl minimum_pnl usd low high expectancy expectancy_low expectancy_high"),
     sure=serializers.BooleanField(),
 )
-SizeImpactSerializer = _shape(
+SizeImpactSerializer = shape(
     "SizeImpact",
     "The same trades at the minimum bet, as they were, and at half Kelly.",
     portfolio=serializers.CharField(help_text="Its slug."),
     name=serializers.CharField(),
     as_of=serializers.CharField(help_text="Market time, New York with offset."),
-    **_counts("n left_out kelly_needs kelly_trades"),
-    **_numbers("start deposits"),
+    **counts("n left_out kelly_needs kelly_trades"),
+    **numbers("start deposits"),
     scaling=ContributionSerializer(),
     verdict=serializers.CharField(),
     kelly_verdict=serializers.CharField(allow_null=True),

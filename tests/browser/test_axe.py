@@ -67,6 +67,7 @@ def happen() -> dict[str, str]:
         "fills": f"{root}/fills/",
         "take-profit": f"{root}/take-profit/",
         "size-impact": f"{root}/size-impact/",
+        "rollout": f"{root}/rollout/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",
@@ -127,7 +128,7 @@ PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
     "signals", "signal", "confidence", "correlation", "companies", "performance", "fills",
-    "take-profit", "size-impact",
+    "take-profit", "size-impact", "rollout",
 ]  # fmt: skip
 
 
