@@ -66,6 +66,8 @@ RISK_MANAGER_PERMISSIONS = (
     ("riskengine", "shadow", ("view", "add", "change")),
     ("riskengine", "shadowdecision", ("view",)),
     ("riskengine", "dailyperformance", ("view",)),
+    ("riskengine", "projection", ("view", "add")),
+    ("riskengine", "zeroedgerun", ("view",)),
     ("positions", "exdividenddate", ("view", "add", "change")),
     ("riskengine", "alerttarget", ("view", "add", "change")),
 )

@@ -210,6 +210,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "signals": {"task": "riskengine.tasks.signals", "schedule": 2.0, "options": {"expires": 1.8}},
     "alerts": {"task": "riskengine.tasks.alerts", "schedule": 2.0, "options": {"expires": 1.8}},
     "nights": {"task": "riskengine.tasks.nights", "schedule": 30.0, "options": {"expires": 25.0}},
+    "base rates": {"task": "riskengine.tasks.base_rates", "schedule": 10.0, "options": {"expires": 8.0}},
     "rollout": {"task": "riskengine.tasks.rollout", "schedule": 30.0, "options": {"expires": 25.0}},
     "marks": {"task": "riskengine.tasks.marks", "schedule": 30.0, "options": {"expires": 25.0}},
     "reviews": {"task": "riskengine.tasks.reviews", "schedule": 60.0, "options": {"expires": 55.0}},

@@ -17,7 +17,15 @@ from unfold.decorators import action, display
 
 from accounts.admin import ReadOnlyAdmin
 from positions.models import Portfolio
-from riskengine import admin_adopted, admin_alerts, admin_nights, admin_performance, admin_reviews, admin_signals  # noqa: F401 (they register their pages)
+from riskengine import (  # noqa: F401 (they register their pages)
+    admin_adopted,
+    admin_alerts,
+    admin_nights,
+    admin_performance,
+    admin_projections,
+    admin_reviews,
+    admin_signals,
+)
 from riskengine.forms import ReasonForm
 from riskengine.models import Breaker, BreakerEvent, BreakerState, Reading
 from riskengine.services.watch.clearing import CLEARS, NotClearable, clear_breaker

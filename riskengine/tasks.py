@@ -16,6 +16,7 @@ from riskengine.services.signals.choosing import run_signals
 from riskengine.services.signals.demo import run_demo
 from riskengine.services.signals.generating import run_generators
 from riskengine.services.study.running import run_replays
+from riskengine.services.study.zero_edge import compute_missing
 from riskengine.services.watch.announcing import announce
 from riskengine.services.watch.correlations import keep_correlations
 from riskengine.services.watch.marking import keep_days, keep_marks
@@ -110,3 +111,9 @@ def marks() -> None:
 def rollout() -> None:
     """Every 30 seconds: what takes a live account one step back by itself (P-27)."""
     run_triggers(now=timezone.now())
+
+
+@shared_task(queue="work", time_limit=25)
+def base_rates() -> None:
+    """Every 10 seconds: what exits that are new come to without any edge, one entry at a time (A-07)."""
+    compute_missing(now=timezone.now())

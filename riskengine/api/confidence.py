@@ -117,7 +117,8 @@ class ConfidenceSerializer(serializers.Serializer):
     tiers = TierSerializer(many=True, help_text="The lowest first.")
     waiting_for_review = serializers.ListField(child=serializers.FloatField(), help_text="Where those tiers begin.")
     calibration = PointSerializer(many=True)
-    zero_edge_win_rate = _figure("How often an option without any edge would win here; null: not known for the system.")
+    zero_edge_win_rate = _figure("How often an option without any edge would win here; null: still being computed.")
+    zero_edge_expectancy = _figure("What a dollar bet then gains after costs.")
     zero_edge_basis = serializers.CharField(allow_null=True, help_text="How that was found.")
     sources = SourceSerializer(many=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from riskengine.calculators.columns import TOLERANCE, FloatColumn
+from riskengine.calculators.columns import TOLERANCE, FloatColumn, IntColumn
 from riskengine.calculators.performance import NORMAL_95
 
 PERCENTILES = (5.0, 25.0, 50.0, 75.0, 95.0)
@@ -41,15 +41,17 @@ class Walks:
         return 1.0 - self.lowest
 
 
-def walk(gains: FloatColumn, fractions: FloatColumn, *, paths: int, seed: int) -> Walks:
+def walk(gains: FloatColumn, fractions: FloatColumn, *, paths: int, seed: int, which: IntColumn | None = None) -> Walks:
     """Random histories of len(fractions) bets.
 
     Parameters
     ----------
-    gains : (k,), per dollar bet, each as likely; two outcomes by `two_outcomes`.
+    gains : (k,), per dollar bet, each as likely; two outcomes by `two_outcomes`. Or (r, k), rows of such gains.
     fractions : (n,), the share of wealth of each bet, in order. None: the walks end where they begin.
     paths : at least 1.
+    which : (n,), the row of `gains` that each bet is drawn from; the first where it is not given.
     """
+    rows = np.atleast_2d(gains)
     random = np.random.Generator(np.random.PCG64(seed))
     n = len(fractions)
     after = _points(n)
@@ -57,7 +59,8 @@ def walk(gains: FloatColumn, fractions: FloatColumn, *, paths: int, seed: int) -
     percentiles = np.ones((len(PERCENTILES), len(after)))
     place = {bet: column for column, bet in enumerate(after)}
     for bet in range(1, n + 1):
-        drawn = gains[random.integers(0, len(gains), paths)]
+        mine = rows[0 if which is None else which[bet - 1]]
+        drawn = mine[random.integers(0, len(mine), paths)]
         factor = np.maximum(1.0 + fractions[bet - 1] * drawn, 0.0)
         wealth *= factor
         from_peak = np.minimum(from_peak * factor, 1.0)

@@ -16,6 +16,7 @@ from riskengine.models.breaker import Breaker, BreakerCode, BreakerEvent, Breake
 from riskengine.models.comparison import AskedBy, Comparison
 from riskengine.models.night import NightMoment, NightReport
 from riskengine.models.performance import DailyPerformance, PositionMark
+from riskengine.models.projection import Projection, ZeroEdgeRun
 from riskengine.models.reading import Reading, ReadingPoint, ReadingState
 from riskengine.models.replay import Replay, ReplaySide, ReplayState
 from riskengine.models.review import (
@@ -67,6 +68,7 @@ __all__ = [
     "NightReport",
     "PositionMark",
     "PriorTrade",
+    "Projection",
     "Pulse",
     "Reading",
     "ReadingPoint",
@@ -94,4 +96,5 @@ __all__ = [
     "TargetKind",
     "TierReview",
     "TriggerCode",
+    "ZeroEdgeRun",
 ]

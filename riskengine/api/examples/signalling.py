@@ -147,7 +147,8 @@ CONFIDENCE: dict[str, Any] = {
     "waiting_for_review": [0.7],
     "calibration": [{"raw": 0.75, "calibrated": 0.61, "scales_with": 0.0}],
     "zero_edge_win_rate": 0.58,
-    "zero_edge_basis": "entered at 09:45 with a stop of 25%, simulated without any edge (SPEC 7.4)",
+    "zero_edge_expectancy": -0.0115,
+    "zero_edge_basis": "entered at 09:45 and held under a stop of 25%",
     "sources": [
         {
             "slug": "night-model",

@@ -8,7 +8,6 @@ import numpy as np
 from django.db import connection
 from django.db.models import Count
 
-from accounts.defaults import SMART_0DTE
 from positions.market.clock import market_now
 from positions.models import Portfolio
 from riskengine.calculators.confidence import brier, brier_of_base
@@ -19,11 +18,8 @@ from riskengine.loading.revisions import terms_in_force
 from riskengine.loading.scaling import Confidence, Trade
 from riskengine.models import Signal, SignalSource, SignalState, SourceKind, TierReview
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.study.zero_edge import no_edge
 
-# How often a fairly priced option without any edge ends above its cost when it is bought at 09:45 and held under a stop
-# of 25%: with small targets most coin flips "win". A win rate beside it says what it is worth. SPEC 7.4.
-ZERO_EDGE_WIN_RATE = {SMART_0DTE: 0.58}
-ZERO_EDGE_BASIS = {SMART_0DTE: "entered at 09:45 with a stop of 25%, simulated without any edge (SPEC 7.4)"}
 GRID = 20  # steps of raw confidence from 0 to 1 at which the calibration is shown
 
 _TRADES = """
@@ -66,6 +62,8 @@ def confidence_record(portfolio: Portfolio, now: datetime) -> dict[str, Any]:
     confidence = Confidence.of(standing.trades, standing.reviewed, limits)
     needed = int(limits.proven_after_trades)
     trades = confidence.calibration.trades
+    # With small targets most coin flips "win": a win rate beside this one says what it is worth (SPEC 7.4).
+    luck = no_edge(portfolio.system, limits, ())
     return {
         "portfolio": portfolio.slug,
         "name": portfolio.name,
@@ -80,8 +78,9 @@ def confidence_record(portfolio: Portfolio, now: datetime) -> dict[str, Any]:
         "tiers": _tiers(portfolio, confidence),
         "waiting_for_review": [known(each) for each in confidence.edges[confidence.standing.under_break_even]],
         "calibration": _curve(confidence),
-        "zero_edge_win_rate": ZERO_EDGE_WIN_RATE.get(portfolio.system),
-        "zero_edge_basis": ZERO_EDGE_BASIS.get(portfolio.system),
+        "zero_edge_win_rate": None if luck is None else known(luck.win_rate),
+        "zero_edge_expectancy": None if luck is None else known(luck.expectancy),
+        "zero_edge_basis": None if luck is None else luck.basis,
         "sources": _sources(portfolio, needed),
     }
 

@@ -16,6 +16,7 @@ from riskengine.services.signals.choosing import run_signals
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.counts import assert_counted
+from tests.riskengine.luck import base_rates
 from tests.riskengine.market import Bet
 from tests.riskengine.signals.sending import send, signed_in, source
 from tests.riskengine.test_entries_api import errors
@@ -134,6 +135,7 @@ def review(bet: Bet, client: Client, tier: str = "0.7", reason: str = "Looked at
 
 def test_the_record_is_read_and_a_tier_that_waits_is_reviewed_once(bet: Bet, model: SignalSource) -> None:
     lose(bet)
+    base_rates(bet.portfolio)
     chief = factories.user("chief", is_staff=True)
     address = f"/api/v1/portfolios/{bet.portfolio.slug}/confidence/"
     owner = signed_in()

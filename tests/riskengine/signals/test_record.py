@@ -13,6 +13,7 @@ from riskengine.models import PriorTrade, Signal, SignalSource
 from riskengine.services.signals.acting import review_tier
 from riskengine.services.signals.record import confidence_record
 from tests import factories
+from tests.riskengine.luck import base_rates
 from tests.riskengine.market import WALL, Bet, seven_dte, zero_dte
 
 pytestmark = pytest.mark.django_db
@@ -49,10 +50,14 @@ def test_without_trades_nothing_is_claimed() -> None:
     assert all(each["raw"] == each["calibrated"] == each["scales_with"] for each in found["calibration"])
 
 
-def test_the_base_rate_without_an_edge_is_known_for_the_morning_ladder_only() -> None:
-    first, second = zero_dte(), seven_dte()
-    assert confidence_record(first.portfolio, now=first.wall())["zero_edge_win_rate"] == 0.58
-    assert confidence_record(second.portfolio, now=second.wall())["zero_edge_win_rate"] is None
+def test_the_base_rate_without_an_edge_is_that_of_the_own_exits_once_it_is_computed() -> None:
+    for bet, said in ((zero_dte(), "09:45"), (seven_dte(), "a week before")):
+        before = confidence_record(bet.portfolio, now=bet.wall())
+        assert (before["zero_edge_win_rate"], before["zero_edge_basis"]) == (None, None)
+        base_rates(bet.portfolio)
+        found = confidence_record(bet.portfolio, now=bet.wall())
+        assert (found["zero_edge_win_rate"], found["zero_edge_expectancy"]) == (0.58, -0.01028)
+        assert said in found["zero_edge_basis"]
 
 
 def test_tiers_are_counted_and_the_score_stands_beside_that_of_the_base_rate() -> None:
