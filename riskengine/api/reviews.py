@@ -132,7 +132,7 @@ class DayRowSerializer(serializers.ModelSerializer):
 class DaySerializer(DayRowSerializer):
     contents = serializers.DictField(
         read_only=True,
-        help_text="equity, decisions with why, fills, closed, departed, breakers, states, alerts, held, next. "
+        help_text="equity, decisions with why, fills, closed, departed, events, alerts, held, next. "
         "`version` changes with its form. Money USD; null is not known.",
     )
 

@@ -91,9 +91,11 @@ def _decided(request: HttpRequest, review: Review, form: DecideForm) -> bool:
 
 
 def _shown(review: Review, form: DecideForm) -> dict[str, Any]:
-    """Each section of the snapshot beside the first question that looks at it; the others after the questions."""
+    """The account first; each other section of the snapshot beside the first question that looks at it; the rest after
+    the questions."""
     sections = sheet(review.snapshot)
     left = dict(sections)
+    account = left.pop("equity")
     answers = {each.code: each.text for each in review.answers.all()}
     questions = []
     for each in review.questions:
@@ -106,12 +108,20 @@ def _shown(review: Review, form: DecideForm) -> dict[str, Any]:
     return {
         "review": review,
         "period": period_name(review.kind, review.period_start),
+        "account": account,
         "questions": questions,
         "rest": list(left.values()),
         "equity": review.snapshot["equity"],
         "comments": review.comments.order_by("id"),
         "form": form,
+        "first_problem": _first_problem(form),
     }
+
+
+def _first_problem(form: DecideForm) -> str:
+    """The id of the field that the page leads to: questions first, as they stand."""
+    order = [*(form.name_of(code) for code in form.codes), "decision", "revision", "reason"]
+    return next((f"id_{name}" if name != "decision" else "decide" for name in order if name in form.errors), "decide")
 
 
 @never_cache

@@ -1,6 +1,6 @@
 """Every page of ours by the rules of axe-core (WCAG 2.2 A and AA, best practices), light and dark, wide and narrow."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from positions.models import Decision, Portfolio, Position
 from positions.services.journal import set_tags, write_note
 from riskengine.models import Alert, Breaker, PriorTrade, Signal, SignalEvent, SignalSource
+from tests import factories
 from tests.browser import market
 from tests.browser.conftest import ANY_NUMBER, Visit, sign_in
 from tests.browser.test_desk import CALL, in_database, make
@@ -58,6 +59,8 @@ def happen() -> dict[str, str]:
         "ticket, refused": f"{root}/size/?contract={symbol}&confidence=0.10",
         "risk": f"{root}/risk/",
         "night": f"{root}/night/",
+        "reviews": f"{root}/reviews/",
+        "review": f"{root}/reviews/{factories.review(portfolio, date(2021, 1, 4)).pk}/",
         "signals": "/signals/",
         "signal": f"/signals/{signal.pk}/",
         "confidence": f"{root}/confidence/",
@@ -128,7 +131,7 @@ PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
     "signals", "signal", "confidence", "correlation", "companies", "performance", "fills",
-    "take-profit", "size-impact", "rollout",
+    "take-profit", "size-impact", "rollout", "reviews", "review",
 ]  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from positions.desk_selectors import calendars_around
 from positions.market.calendar import Calendar, OutsideCalendar, Session, new_york_date
 from positions.market.clock import market_now
+from positions.market_selectors import exchange_calendar
 from positions.models import Mode, Portfolio
 from positions.services.order_changes import as_json, limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME
@@ -29,7 +29,8 @@ from riskengine.services.review.day_text import headline, text_of
 logger = logging.getLogger(__name__)
 
 AFTER_CLOSE = timedelta(minutes=15)
-BACK = 5  # sessions that are made up for
+BACK = 65  # sessions that are made up for: a quarter
+DAYS_BACK = timedelta(days=110)  # holds as many
 MOST_AT_ONCE = 100
 
 
@@ -55,12 +56,15 @@ def run_days(*, now: datetime, portfolio_ids: Collection[int] | None = None) -> 
     if not portfolios:
         return run
     at = {each.pk: market_now(each.clock, now) for each in portfolios}
-    calendars = calendars_around(at)
+    try:
+        calendar = exchange_calendar()
+    except ValueError:
+        logger.warning("No session is known, so no day can be over.")
+        return run
     kept = _kept(at)
     left = MOST_AT_ONCE
     for each in portfolios:
-        calendar = calendars[each.pk]
-        over = [] if calendar is None else _over(calendar, at[each.pk], each, lived[each.pk])
+        over = _over(calendar, at[each.pk], each, lived[each.pk])
         for session in [one for one in over if one.day not in kept.get(each.pk, ())][:left]:
             left -= 1
             try:
@@ -72,7 +76,7 @@ def run_days(*, now: datetime, portfolio_ids: Collection[int] | None = None) -> 
 
 
 def _kept(at: Mapping[int, datetime]) -> Mapping[int, set[date]]:
-    earliest = min(new_york_date(moment) for moment in at.values()) - timedelta(days=20)
+    earliest = min(new_york_date(moment) for moment in at.values()) - DAYS_BACK
     rows = DayReport.objects.filter(portfolio__in=list(at), session_on__gte=earliest)
     found: dict[int, set[date]] = {}
     for pk, day in rows.values_list("portfolio", "session_on"):
@@ -82,18 +86,21 @@ def _kept(at: Mapping[int, datetime]) -> Mapping[int, set[date]]:
 
 def _over(calendar: Calendar, at: datetime, portfolio: Portfolio, lived: Active) -> Sequence[Session]:
     """The last sessions that are over, the oldest first, of the time in which the account did something."""
-    sessions = [each for each in calendar.by_day.values() if each.closes_at + AFTER_CLOSE <= at][-BACK:]
-    began = new_york_date(lived.first)
+    began, today = new_york_date(lived.first), new_york_date(at)
+    first = max(began, today - DAYS_BACK, calendar.first)
+    if not first <= today <= calendar.last:
+        return []  # beyond the calendar nothing is guessed
+    sessions = [each for each in calendar.between(first, today) if each.closes_at + AFTER_CLOSE <= at][-BACK:]
     if portfolio.mode == Mode.OFF and lived.last is not None:
         ended = new_york_date(lived.last)
         sessions = [each for each in sessions if each.day <= ended]
-    return [each for each in sessions if each.day >= began]
+    return sessions
 
 
 def _make(
     portfolio: Portfolio,
     session: Session,
-    calendar: Calendar | None,
+    calendar: Calendar,
     at: datetime,
     now: datetime,
     run: Days,
@@ -120,9 +127,9 @@ def _make(
             run.queued += _queue(portfolio, session.day, headline(contents), text, at, now)
 
 
-def _next(calendar: Calendar | None, session: Session) -> Session | None:
+def _next(calendar: Calendar, session: Session) -> Session | None:
     try:
-        return None if calendar is None else calendar.next(session.day)
+        return calendar.next(session.day)
     except OutsideCalendar:
         return None
 

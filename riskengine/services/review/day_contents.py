@@ -53,8 +53,7 @@ def day_contents(portfolio: Portfolio, session: Session, following: Session | No
             for each in touched
             if each.entry_at >= window.first and departed(each)
         ],
-        "breakers": [breaker_row(each) for each in happened.breaker_events(window)],
-        "states": [state_row(each) for each in happened.state_changes(window)],
+        "events": _events(window),
         "alerts": [_alert(each) for each in happened.alerts(window, without=OWN_ALERTS)],
         "held": _held(touched, session, at),
         "next": None
@@ -114,6 +113,18 @@ def _fill(fill: Fill) -> dict[str, Any]:
         "why": str(OrderIntent(intent.intent).label),
         "sentence": (intent.verdict or {}).get("sentence", ""),
     }
+
+
+def _events(window: Window) -> list[dict[str, Any]]:
+    """Breakers and changes of the trading state as one story, in the order in which it happened."""
+    breakers = [breaker_row(each) for each in happened.breaker_events(window)]
+    states = [state_row(each) for each in happened.state_changes(window)]
+    rows = [
+        *({**each, "what": f"{each['label']}, {each['kind'].lower()}"} for each in breakers),
+        *({**each, "what": f"{each['from']} → {each['to']}" if each["from"] else each["to"]} for each in states),
+    ]
+    kept = [{name: each[name] for name in ("at", "what", "who", "reason")} for each in rows]
+    return sorted(kept, key=lambda each: each["at"])
 
 
 def _closed_in(position: Position, window: Window) -> bool:

@@ -33,7 +33,7 @@ def text_of(contents: Mapping[str, Any]) -> str:
         _decisions(contents),
         _fills(contents["fills"]),
         _closed(contents["closed"]),
-        _guards(contents),
+        _events(contents["events"]),
         _alerts(contents["alerts"]),
         _held(contents["held"]),
         _foot(contents),
@@ -46,7 +46,7 @@ def _head(contents: Mapping[str, Any]) -> str:
     if contents["is_demo"]:
         lines.insert(0, "DEMO: none of this money is real.")
     if contents["clock"] != "live":
-        lines.append(f"Market: {contents['clock_label']}")
+        lines.append(textwrap.fill(f"Market: {contents['clock_label']}", WIDE))
     if contents["closes_early"]:
         lines.append(f"A half day: the session closed at {_time(contents['closes_at'])}.")
     return "\n".join(lines)
@@ -124,17 +124,13 @@ def _closed(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _guards(contents: Mapping[str, Any]) -> str:
-    lines = [
-        f"{_time(each['at'])}  {each['label']}, {each['kind'].lower()}\n{_wrapped(each['reason'], 7)}"
-        for each in contents["breakers"][:MOST]
-    ] + [
-        f"{_time(each['at'])}  {each['to']} by {each['who']}\n{_wrapped(each['reason'], 7)}"
-        for each in contents["states"][:MOST]
-    ]
-    if not lines:
+def _events(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
         return ""
-    return _title("Breakers and states") + "\n".join(lines)
+    lines = [
+        f"{_time(each['at'])}  {each['what']} ({each['who']})\n{_wrapped(each['reason'], 7)}" for each in rows[:MOST]
+    ]
+    return _title("Breakers and states") + "\n".join(lines) + _more(rows)
 
 
 def _alerts(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -179,7 +175,7 @@ def _foot(contents: Mapping[str, Any]) -> str:
         early = ", a half day" if following["closes_early"] else ""
         hours = f"{_time(following['opens_at'])} to {_time(following['closes_at'])}"
         lines = [f"Next session: {_day(following['session'])}, {hours}{early}."]
-    lines.append(f"Times are New York, market time. Made at {_time(contents['made_at'])}.")
+    lines.append(f"Times are New York, market time. Made {contents['made_at'][:10]} {_time(contents['made_at'])}.")
     lines.append(f"The same on its page: /portfolios/{contents['slug']}/days/{contents['session']}/")
     return "\n".join(lines)
 
@@ -229,13 +225,13 @@ def _time(at: str | None) -> str:
 
 
 def _usd(value: float | None) -> str:
-    return UNKNOWN if value is None else wording.usd(value)
+    return UNKNOWN if value is None else wording.usd(value) if value else "$0"
 
 
 def _signed(value: float | None) -> str:
     if value is None:
         return UNKNOWN
-    return f"+{wording.usd(value)}" if value > 0 else wording.usd(value)
+    return f"+{wording.usd(value)}" if value > 0 else _usd(value)
 
 
 def _signed_percent(value: float) -> str:

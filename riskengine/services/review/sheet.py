@@ -94,7 +94,8 @@ def _record(snapshot: Mapping[str, Any]) -> Section:
             f"{_share(record['average_win'], 'no win')}, {_minus(record['average_loss'])}",
             "per dollar bet",
         ),
-        Figure("Best, worst", f"{_signed(record['best'])}, {_signed(record['worst'])}", "one trade"),
+        Figure("Best trade", _signed(record["best"])),
+        Figure("Worst trade", _signed(record["worst"])),
     ]
     lead = f"{record['n']:,} closed trade{'s' * (record['n'] != 1)}: {VERDICTS[record['verdict']]}."
     return Section("record", title, lead, figures, [_by(snapshot["by"]["underlying"], "By underlying", "Underlying")])
@@ -103,7 +104,7 @@ def _record(snapshot: Mapping[str, Any]) -> Section:
 def _by(rows: Sequence[Mapping[str, Any]], caption: str, head: str) -> Table:
     return Table(
         caption,
-        (head, "Closed", "P&L after fees", "Per dollar bet", "95% interval", "Won"),
+        (head, "Closed", "P&L after fees", "Per dollar bet", "95% interval", "Won, 95% interval"),
         [
             (
                 each["label"],
@@ -343,7 +344,7 @@ def _account(account: Mapping[str, Any]) -> Section:
         Figure("Mode", account["mode_label"]),
         Figure("State", account["state"]),
         Figure("System", account["system"]),
-        Figure("Market", "live" if account["clock"] == "live" else account["clock_label"]),
+        Figure("Market", account["clock"], "" if account["clock"] == "live" else account["clock_label"]),
     ]
     return Section("account", "The account then", "", figures)
 

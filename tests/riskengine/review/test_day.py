@@ -55,7 +55,7 @@ def test_what_was_decided_and_why() -> None:
     assert "Decided: 0 approved, 2 refused" in said
     assert "REFUSED MAX_VIX. VIX 41.20 is above the limit of 40." in said
     assert "14:00  AAPL 130 call, 2021-01-11  stop  $20,000  −$1,000" in said
-    assert "14:00  L2: daily loss limit, tripped" in said
+    assert "14:00  L2: daily loss limit, tripped (risk check)" in said
     assert "The day's loss is $6,100; the limit is $6,000." in said
     assert "14:01  warning: An exit waits (ended by itself)" in said
     assert "10  AAPL 130 call, 2021-01-11  no bid kept  not known" in said
