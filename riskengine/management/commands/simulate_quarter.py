@@ -12,7 +12,8 @@ from accounts.models import User
 from positions.market.calendar import OutsideCalendar, new_york_date
 from positions.market_selectors import exchange_calendar
 from positions.services.demo import USERNAME
-from riskengine.services.study.quarter import Lived, QuarterRefused, Request, last_quarter, simulate
+from riskengine.services.study.quarter import Lived, simulate
+from riskengine.services.study.quarter_span import QuarterRefused, Request, last_quarter, rest_of_quarter
 
 
 class Command(BaseCommand):
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--system", choices=SYSTEMS, default=MAG7_7DTE)
         parser.add_argument("--seed", type=int, default=1, metavar="N")
-        parser.add_argument("--sessions", type=int, default=63, metavar="N", help="a quarter has about 63")
+        parser.add_argument("--sessions", type=int, metavar="N", help="how many; to the end of that quarter if none")
         parser.add_argument("--slug", default="", metavar="NAME", help="of the portfolio (quarter-<system>-<seed>)")
         parser.add_argument("--owner", default="", metavar="USER", help="whose it is; the demo's user if there is one")
         parser.add_argument(
@@ -37,13 +38,15 @@ class Command(BaseCommand):
         try:
             calendar = exchange_calendar()
             given = options["first_day"]
+            first_day = calendar.on_or_after(given).day if given else last_quarter(calendar, today)
+            sessions = options["sessions"]
             request = Request(
                 system=options["system"],
                 seed=options["seed"],
-                sessions=options["sessions"],
+                sessions=rest_of_quarter(calendar, first_day) if sessions is None else sessions,
                 slug=options["slug"] or f"quarter-{options['system']}-{options['seed']}",
                 owner=_owner(options["owner"]),
-                first_day=calendar.on_or_after(given).day if given else last_quarter(calendar, today),
+                first_day=first_day,
             )
             portfolio = simulate(request, wall=timezone.now, tell=lambda lived: self._tell(lived, request.sessions))
         except (QuarterRefused, OutsideCalendar) as refused:

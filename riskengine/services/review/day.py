@@ -43,9 +43,9 @@ class Days:
     errors: dict[int, str] = field(default_factory=dict)
 
 
-def run_days(*, now: datetime, portfolio_ids: Collection[int] | None = None) -> Days:
+def run_days(*, now: datetime, portfolio_ids: Collection[int] | None = None, send: bool = True) -> Days:
     """Make the reports whose session is over at wall time `now`. One account's trouble is its own: it is logged and
-    tried again at the next look. Four statements where nothing is due."""
+    tried again at the next look. Four statements where nothing is due. `send` false: nobody is mailed."""
     run = Days()
     found = Portfolio.objects.filter(clock__isnull=False).select_related("clock", "profile")
     if portfolio_ids is not None:
@@ -68,7 +68,7 @@ def run_days(*, now: datetime, portfolio_ids: Collection[int] | None = None) -> 
         for session in [one for one in over if one.day not in kept.get(each.pk, ())][:left]:
             left -= 1
             try:
-                _make(each, session, calendar, at[each.pk], now, run, send=session is over[-1])
+                _make(each, session, calendar, at[each.pk], now, run, send=send and session is over[-1])
             except Exception as error:  # whatever it was: the other accounts had a day too
                 logger.exception("The day of %s could not be reported.", each.name)
                 run.errors[each.pk] = f"{error!s:.300}"

@@ -38,10 +38,10 @@ class Made:
     errors: dict[int, str] = field(default_factory=dict)
 
 
-def run_reviews(*, now: datetime, portfolio_ids: Collection[int] | None = None) -> Made:
+def run_reviews(*, now: datetime, portfolio_ids: Collection[int] | None = None, reminders: bool = True) -> Made:
     """Make what is due at wall time `now`, by each portfolio's market time, and remind of what waits for a person.
     One portfolio's trouble is its own: it is logged and tried again at the next look. Eight statements where nothing
-    is due.
+    is due. `reminders` false: they are left to the next look.
     """
     run = Made()
     found = Portfolio.objects.filter(clock__isnull=False).select_related("clock", "profile")
@@ -69,7 +69,8 @@ def run_reviews(*, now: datetime, portfolio_ids: Collection[int] | None = None) 
         except Exception as error:  # whatever it was: the other portfolios have reviews too
             logger.exception("A review of %s could not be made.", each.name)
             run.errors[each.pk] = f"{error!s:.300}"
-    run.reminders, run.ended = remind(portfolios, at, now=now)
+    if reminders:
+        run.reminders, run.ended = remind(portfolios, at, now=now)
     return run
 
 

@@ -17,10 +17,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from accounts.defaults import MAG7_7DTE, SMART_0DTE
-from accounts.models import System, User
+from accounts.models import System
 from accounts.selectors import latest_revision
 from accounts.services import create_profile, revise_profile
-from positions.market.calendar import Calendar, OutsideCalendar, Session, new_york_date
+from positions.market.calendar import Session, new_york_date
 from positions.market.feeds.world import NAMES, World
 from positions.market_selectors import exchange_calendar
 from positions.models import CashKind, ClockKind, MarketClock, Mode, Portfolio, Position
@@ -43,20 +43,22 @@ from riskengine.models import (
 )
 from riskengine.services.decide.closing import NotClosable, close_position
 from riskengine.services.decide.plan import exit_plan
+from riskengine.services.review.day import run_days
+from riskengine.services.review.making import run_reviews
 from riskengine.services.signals.choosing import OPEN_STATES, run_signals
 from riskengine.services.signals.receiving import receive
 from riskengine.services.study.quarter_paths import Followed
 from riskengine.services.study.quarter_plan import DEPOSIT, RHYTHMS, Plan, Said
+from riskengine.services.study.quarter_span import QuarterRefused, Request, sessions_of
 from riskengine.services.watch.alerts import raise_alerts, resolve
 from riskengine.services.watch.breakers_seen import breaker_alerts
 from riskengine.services.watch.clearing import NotClearable, clear_breaker
 from riskengine.services.watch.marking import keep_days, keep_marks
 from riskengine.services.watch.monitoring import run_check
 
-MOST_SEED = 99_999  # the source's name has 40 characters
-MOST_SESSIONS = 260
 BEFORE_OPEN = timedelta(minutes=30)
-AFTER_CLOSE = timedelta(minutes=10)
+AFTER_CLOSE = timedelta(minutes=20)  # the day can be reported by then
+STANDS_AFTER = timedelta(hours=4, minutes=10)  # after a close, of a half day too: reviews are due at 17:00
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 RUNS_WITHIN = timedelta(seconds=90)  # the clocks of a product that runs were seen so lately
 NEXT_QUOTE = timedelta(seconds=5)  # a stop is looked at again with the quote after the one that broke it
@@ -84,22 +86,6 @@ OTHER_NUMBERS: Mapping[str, tuple[Mapping[str, Any], str]] = {
 Act = tuple[datetime, Callable[[datetime], None]]
 
 
-class QuarterRefused(Exception):
-    """Nothing was simulated. The message is one line for a person."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked for: a system, a seed, how many sessions from which day on, under which name, and whose it is."""
-
-    system: str
-    seed: int
-    sessions: int
-    slug: str
-    owner: User
-    first_day: date
-
-
 @dataclass(frozen=True, slots=True)
 class Lived:
     """A session that is over: its number from 1, its day, trades closed and account value so far (USD, open positions
@@ -111,18 +97,11 @@ class Lived:
     cash: Decimal
 
 
-def last_quarter(calendar: Calendar, today: date) -> date:
-    """The first session of the last calendar quarter that is over: nothing is simulated that lies ahead."""
-    start = date(today.year, 3 * ((today.month - 1) // 3) + 1, 1)
-    before = start - timedelta(days=1)
-    return calendar.on_or_after(date(before.year, before.month - 2, 1)).day
-
-
 def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[Lived], None]) -> Portfolio:
     """Live through a quarter, or through what is left of one that was interrupted. `wall` says what time it is where
     the others are. Raises QuarterRefused."""
     _refuse_beside_others(wall())
-    sessions = _sessions(request, new_york_date(wall()))
+    sessions = sessions_of(request, new_york_date(wall()))
     plan = Plan(request.seed, request.system, request.sessions)
     portfolio = _existing(request) or _create(request, sessions[0])
     world = World(sessions[0].day, request.seed)
@@ -136,10 +115,26 @@ def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[
             _Session(portfolio, session, market, plan, number).run()
             _tell_in_app(portfolio, session)
             keep_days(now=session.closes_at, portfolio_ids=[portfolio.pk])
+            run_days(now=session.closes_at + AFTER_CLOSE, portfolio_ids=[portfolio.pk], send=False)
             _look_as_others_do(portfolio, wall())
         portfolio.refresh_from_db()
         tell(Lived(number + 1, session.day, portfolio.positions.filter(status="closed").count(), portfolio.cash))
+    _stand_still(portfolio, calendar.next(sessions[-1].day), wall())
     return portfolio
+
+
+@transaction.atomic
+def _stand_still(portfolio: Portfolio, following: Session, now: datetime) -> None:
+    """On the evening of the session after its last, on which nothing happened: its reviews are due by then."""
+    at = following.closes_at + STANDS_AFTER
+    if portfolio.clock.market_started_at == at:
+        return
+    MarketClock.objects.filter(portfolio=portfolio).update(market_started_at=at, wall_started_at=at)
+    portfolio.clock.refresh_from_db()
+    _look_as_others_do(portfolio, now)
+    keep_days(now=at, portfolio_ids=[portfolio.pk])
+    run_days(now=at, portfolio_ids=[portfolio.pk], send=False)
+    run_reviews(now=at, portfolio_ids=[portfolio.pk], reminders=False)
 
 
 def _refuse_beside_others(now: datetime) -> None:
@@ -153,27 +148,6 @@ def _refuse_beside_others(now: datetime) -> None:
             f"The product is running and watches {real.name}: a simulation would hold up its checks for seconds. End "
             "./run first."
         )
-
-
-def _sessions(request: Request, today: date) -> list[Session]:
-    if not 0 <= request.seed <= MOST_SEED:
-        raise QuarterRefused(f"The seed is {request.seed}: give a whole number from 0 to {MOST_SEED:,}.")
-    if not 1 <= request.sessions <= MOST_SESSIONS:
-        raise QuarterRefused(f"{request.sessions} sessions are asked for: give 1 to {MOST_SESSIONS}.")
-    calendar = exchange_calendar()
-    try:
-        found = [calendar.on_or_after(request.first_day)]
-        while len(found) < request.sessions:
-            found.append(calendar.next(found[-1].day))
-        calendar.next(found[-1].day)
-    except OutsideCalendar as problem:
-        raise QuarterRefused(f"{problem} Import sessions, or choose another first day.") from problem
-    if found[-1].day >= today:
-        raise QuarterRefused(
-            f"{request.sessions} sessions from {found[0].day} end on {found[-1].day}, and today is {today}: a "
-            "simulated quarter lies in the past. Give an earlier --from, or fewer sessions."
-        )
-    return found
 
 
 def _existing(request: Request) -> Portfolio | None:
@@ -283,6 +257,7 @@ class _Session:
         self._portfolio.heartbeats.all().delete()
         Reading.objects.filter(portfolio=self._portfolio).delete()
         self._set_clock(opens_at - BEFORE_OPEN, speed=1)
+        run_reviews(now=opens_at - BEFORE_OPEN, portfolio_ids=self._ids, reminders=False)
         minutes = round((closes_at - opens_at) / MINUTE)
         self._push(opens_at + k * MINUTE for k in range(minutes + 1))
         self._push(each.at for each in self._said)

@@ -9,7 +9,8 @@ from accounts.defaults import MAG7_7DTE
 from accounts.models import User
 from accounts.services import RISK_MANAGERS, ensure_groups
 from positions.models import Fill, Portfolio
-from riskengine.services.study.quarter import Request, simulate
+from riskengine.services.study.quarter import simulate
+from riskengine.services.study.quarter_span import Request
 from tests import factories
 
 FIRST_DAY = date(2021, 1, 4)

@@ -25,8 +25,8 @@ from positions.services.simulated import publish_simulated, resume_simulated
 from riskengine.models import Alert, AlertDelivery, AlertTarget, Breaker, BreakerState, Pulse, Signal
 from riskengine.services.signals.demo import run_demo
 from riskengine.services.study.performance import performance
-from riskengine.services.study.quarter import QuarterRefused
 from riskengine.services.study.quarter_plan import Plan
+from riskengine.services.study.quarter_span import QuarterRefused
 from riskengine.services.study.tax_lots import tax_lots
 from riskengine.services.study.trade_figures import PARTS
 from riskengine.services.watch.monitoring import run_check
@@ -35,7 +35,7 @@ from riskengine.services.watch.working import run_orders
 from tests import factories
 from tests.riskengine.market import import_sessions
 from tests.riskengine.study.quarter import FIRST_DAY, WALL, lived, person, request, trades
-from tests.riskengine.study.visiting import endpoints, visit_api, visit_pages
+from tests.riskengine.study.visiting import endpoints, reader, visit_api, visit_pages
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +99,7 @@ def test_cash_is_the_sum_of_its_ledger_and_the_deposit_is_no_profit(quarter: Por
 
 def test_each_session_has_its_snapshot_and_the_deposit_is_in_the_middle(quarter: Portfolio) -> None:
     snapshots = list(EquitySnapshot.objects.filter(portfolio=quarter).order_by("session_on"))
-    assert len(snapshots) == SESSIONS
+    assert len(snapshots) == SESSIONS + 1  # and the day after, on which it stands
     assert all(each.equity_end_of_day is not None for each in snapshots[:-1])
     assert [place for place, each in enumerate(snapshots) if each.net_deposits] == [SESSIONS // 2]
 
@@ -117,7 +117,22 @@ def test_every_page_answers_and_says_that_it_is_simulated(quarter: Portfolio) ->
     seen = visit_pages(quarter)
     assert {page: status for page, status in seen.statuses.items() if status != 200} == {}
     assert all("Simulated quarter, seed 5" in text for text in seen.texts.values())
-    assert "closed trades in 12 sessions" in seen.texts["performance"]
+    assert "closed trades in 13 sessions" in seen.texts["performance"]
+
+
+def test_its_reviews_are_made_and_each_is_a_page_and_a_pdf(quarter: Portfolio) -> None:
+    reviews = list(quarter.reviews.order_by("due_at"))
+    assert [each.kind for each in reviews] == ["weekly", "weekly"]
+    client = reader(quarter)
+    for review in reviews:
+        assert client.get(f"/portfolios/{quarter.slug}/reviews/{review.pk}/").status_code == 200
+        printed = client.get(f"/portfolios/{quarter.slug}/reviews/{review.pk}/pdf/")
+        body = b"".join(printed.streaming_content) if printed.streaming else printed.content
+        assert body.startswith(b"%PDF-")
+    days = quarter.day_reports.order_by("session_on").values_list("session_on", flat=True)
+    traded_on = quarter.positions.earliest("entry_at").entry_at.date()
+    assert days[0] <= traded_on
+    assert client.get(f"/portfolios/{quarter.slug}/days/{traded_on}/").status_code == 200
 
 
 def test_every_endpoint_answers(quarter: Portfolio) -> None:
@@ -186,7 +201,7 @@ def test_the_product_leaves_it_as_it_is(quarter: Portfolio) -> None:
     assert not Alert.objects.filter(resolved_at=None).exists()
     assert not AlertDelivery.objects.exists()
     assert Breaker.objects.filter(portfolio=quarter, state=BreakerState.TRIPPED).count() == breakers
-    assert EquitySnapshot.objects.filter(portfolio=quarter).count() == SESSIONS
+    assert EquitySnapshot.objects.filter(portfolio=quarter).count() == SESSIONS + 1
 
 
 # ---- Refusals ----
@@ -245,7 +260,7 @@ def test_the_command_shows_where_it_is() -> None:
 def test_its_record_adds_up(quarter: Portfolio) -> None:
     record = performance(quarter, now=WALL)
     kept, trades, equity = record["kept"], record["trades"], record["equity"]
-    assert (kept["days"], kept["missing"], kept["differs"]) == (SESSIONS - 1, [], [])
+    assert (kept["days"], kept["missing"], kept["differs"]) == (SESSIONS, [], [])
     assert trades["n"] == quarter.positions.filter(status="closed").count()
     assert equity["deposits"] == 20_000.0
     held = quarter.positions.held().exists()
