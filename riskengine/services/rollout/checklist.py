@@ -7,11 +7,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from accounts.bounds import problems_of_profile
+from accounts.selectors import ladders_of, latest_revision, numbers_of
 from positions.brokers import broker_of
-from positions.market.clock import market_now
-from positions.models import Broker, EquitySnapshot, Mode, OptionQuote, Portfolio
+from positions.market.clock import is_running, market_now
+from positions.models import (
+    Broker,
+    ClockKind,
+    DataProvider,
+    EquitySnapshot,
+    ExchangeSession,
+    Mode,
+    OptionQuote,
+    Portfolio,
+)
 from positions.selectors import heartbeat_of
-from riskengine.models import AlertTarget, Breaker, BreakerState, RolloutTrigger
+from riskengine.loading.watched import EXCHANGE
+from riskengine.models import AlertTarget, Breaker, BreakerState
 from riskengine.services.rollout import evidence
 from riskengine.services.rollout.terms import TERMS, after
 
@@ -55,20 +67,20 @@ def as_data(items: list[Item]) -> list[dict[str, Any]]:
 
 
 def _to_paper(portfolio: Portfolio, at: datetime, now: datetime) -> list[Item]:
-    quoted = OptionQuote.objects.filter(source=portfolio.quote_source, quoted_at__lte=at)
-    latest = quoted.order_by("-quoted_at").values_list("quoted_at", flat=True).first()
     snapshot = EquitySnapshot.objects.filter(portfolio=portfolio, taken_at__lte=at).order_by("-session_on").first()
     return [
-        _heartbeat(portfolio, now),
+        _parameters(portfolio),
         Item(
-            "QUOTES",
-            "Quotes come in",
-            f"the last of “{portfolio.quote_source}” at {latest:%Y-%m-%d %H:%M} UTC" if latest else "none",
-            "at least one",
-            latest is not None,
-            "Connect a provider, push quotes, or choose another quote source.",
-            "A-05",
+            "CLOCK",
+            "Market time moves",
+            f"{at:%Y-%m-%d %H:%M} UTC, {portfolio.clock.get_kind_display().lower()}",
+            "moving",
+            is_running(portfolio.clock, now),
+            "Start the recording or the made-up market anew: nothing is due while its time stands still.",
+            "A-01",
         ),
+        _heartbeat(portfolio, now),
+        _quotes(portfolio, at),
         Item(
             "SNAPSHOT",
             "Equity at the start of a day is known",
@@ -87,14 +99,14 @@ def _to_live_manual(portfolio: Portfolio, at: datetime, now: datetime) -> list[I
     since = evidence.soaks_since(portfolio)
     trades = evidence.closed_since(portfolio, since)
     return [
-        _sessions(portfolio, since, TERMS.paper_sessions, "P-28"),
+        _sessions(portfolio, since, at, TERMS.paper_sessions, "P-28"),
         Item(
             "TRADES",
             "Closed trades since then",
             str(trades),
             f"at least {TERMS.paper_trades}",
             trades >= TERMS.paper_trades,
-            f"{TERMS.paper_trades - trades} more, opened on paper since {since:%Y-%m-%d}.",
+            f"{max(TERMS.paper_trades - trades, 0)} more, opened on paper since {since:%Y-%m-%d}.",
             "P-28",
         ),
         *_sound(portfolio, since, at, now),
@@ -107,6 +119,7 @@ def _to_live_manual(portfolio: Portfolio, at: datetime, now: datetime) -> list[I
             "Set the account's paper slippage to 1 tick: a fill at the touch is kinder than life.",
             "P-28",
         ),
+        _nothing_open(portfolio),
         _broker(portfolio),
     ]
 
@@ -116,17 +129,18 @@ def _to_live(portfolio: Portfolio, at: datetime, now: datetime) -> list[Item]:
     slipped = evidence.slippage(portfolio, since, TERMS.slippage_trades)
     multiple = None if slipped is None else slipped.multiple
     return [
-        _sessions(portfolio, since, TERMS.live_manual_sessions, "two weeks of confirmed entries"),
+        _sessions(portfolio, since, at, TERMS.live_manual_sessions, "ours: two weeks of confirmed entries"),
         *_sound(portfolio, since, at, now),
         Item(
             "SLIPPAGE",
             f"Cost against the mid, last {TERMS.slippage_trades} trades",
-            "not known" if multiple is None else f"{multiple:.1f} times half the spread",
+            "not known" if multiple is None else f"{multiple:.1f} times what is modelled",
             f"at most {TERMS.slippage_multiple:g} times",
             None if multiple is None else multiple <= TERMS.slippage_multiple,
             f"Wait for {TERMS.slippage_trades} closed trades whose mids are known, or trade what is quoted closer.",
             "P-27",
         ),
+        _answered(portfolio, since, at),
         _broker(portfolio),
     ]
 
@@ -135,7 +149,7 @@ def _sound(portfolio: Portfolio, since: datetime, at: datetime, now: datetime) -
     """What every step to real money needs of the software."""
     silent = evidence.unexplained(portfolio, since)
     tripped = Breaker.objects.filter(portfolio=portfolio, state=BreakerState.TRIPPED).count()
-    triggers = RolloutTrigger.objects.filter(portfolio=portfolio, happened_at__gte=since).count()
+    triggers = evidence.triggers_lately(portfolio, TERMS.trigger_sessions)
     return [
         _books(portfolio, since),
         Item(
@@ -150,12 +164,12 @@ def _sound(portfolio: Portfolio, since: datetime, at: datetime, now: datetime) -
         _unwatched(portfolio, since, at),
         Item(
             "TRIGGERS",
-            "Triggers since then",
+            f"Triggers in the last {TERMS.trigger_sessions} sessions",
             str(triggers),
             "none",
             triggers == 0,
             "Find out why; the sessions count from the last one.",
-            "P-27",
+            "P-27, P-28",
         ),
         Item(
             "BREAKERS",
@@ -171,16 +185,87 @@ def _sound(portfolio: Portfolio, since: datetime, at: datetime, now: datetime) -
     ]
 
 
-def _sessions(portfolio: Portfolio, since: datetime, needed: int, source: str) -> Item:
-    found = evidence.sessions_over(portfolio, since)
+def _sessions(portfolio: Portfolio, since: datetime, at: datetime, needed: int, source: str) -> Item:
+    """They count from the last step or trigger. A new revision does not begin them anew, but how many were under the
+    one in force is said: whoever signs decides whether that is enough."""
+    revision = latest_revision(portfolio.profile)
+    in_force = max(since, market_now(portfolio.clock, revision.in_force_from))
+    found, under = evidence.sessions_over(portfolio, since, at, in_force)
     return Item(
         "SESSIONS",
         f"Sessions in mode {portfolio.mode} since {since:%Y-%m-%d}",
-        str(found),
+        f"{found}, of which {under} under revision {revision.number}",
         f"at least {needed}",
         found >= needed,
         f"{max(needed - found, 0)} more without a trigger.",
         source,
+    )
+
+
+def _parameters(portfolio: Portfolio) -> Item:
+    revision = latest_revision(portfolio.profile)
+    problems = problems_of_profile(numbers_of(revision), ladders_of(revision))
+    told = [f"{name}: {' '.join(each)}" for name, each in problems.items()]
+    return Item(
+        "PARAMETERS",
+        "Parameters within their bounds",
+        f"revision {revision.number} of {portfolio.profile.name}{': ' if told else ''}{_listed(told) if told else ''}",
+        "all of them",
+        not told,
+        "Save the parameters anew in the admin, within their bounds.",
+        "P-24",
+    )
+
+
+def _quotes(portfolio: Portfolio, at: datetime) -> Item:
+    """In a session something was quoted just now; out of it, since the last one began. What a made-up market and a
+    provider tell begins with the account: nobody is asked for one that is off."""
+    source, minutes = portfolio.quote_source, int(TERMS.quotes_within.total_seconds() // 60)
+    session = ExchangeSession.objects.filter(exchange=EXCHANGE, open_at__lte=at).order_by("-open_at").first()
+    is_open = session is not None and at < session.close_at
+    begins = portfolio.clock.kind == ClockKind.SIMULATED
+    begins = begins or DataProvider.objects.filter(name=source, enabled=True).exists()
+    latest = None
+    if session is not None:
+        earliest = max(session.open_at, at - TERMS.quotes_within) if is_open else session.open_at
+        known = OptionQuote.objects.filter(source=source, confirmed_at__lte=at, confirmed_at__gte=earliest)
+        known = known.filter(quoted_at__lte=at, quoted_at__gte=session.open_at)
+        latest = known.order_by("-quoted_at").values_list("confirmed_at", flat=True).first()
+    told = f"“{source}” at {latest:%Y-%m-%d %H:%M} UTC" if latest else f"none of “{source}”"
+    return Item(
+        "QUOTES",
+        "Quotes come in",
+        f"“{source}” begins with the account" if begins and latest is None else told,
+        f"within {minutes} minutes" if is_open else "since the last session began",
+        latest is not None or begins,
+        "Connect a provider, push quotes, or choose another quote source.",
+        "A-05",
+    )
+
+
+def _nothing_open(portfolio: Portfolio) -> Item:
+    held, orders = portfolio.positions.held().count(), portfolio.orders.live().count()
+    return Item(
+        "FLAT",
+        "Paper bets and orders that are open",
+        f"{held} bets, {orders} orders",
+        "none",
+        held == 0 and orders == 0,
+        "Close them: no broker holds what was bought on paper, and its exits could not be sold there.",
+        "A-08",
+    )
+
+
+def _answered(portfolio: Portfolio, since: datetime, at: datetime) -> Item:
+    asked, answered, waiting = evidence.proposals(portfolio, since, at)
+    return Item(
+        "CONFIRMED",
+        "Entries that wait for a person",
+        f"{waiting} of {asked}; {answered} were answered, {asked - answered - waiting} ran out",
+        "none waits",
+        waiting == 0,
+        "Confirm them, or let them run out.",
+        "P-27",
     )
 
 
@@ -259,7 +344,7 @@ def _broker(portfolio: Portfolio) -> Item:
         "the built-in paper broker" if paper else portfolio.get_broker_display(),
         "a real one that can be reached",
         reachable,
-        "This installation has no connection to a broker: without one an account stays on paper.",
+        f"No connection to a broker is installed for {portfolio.name}: without one it stays on paper.",
         "P-27",
     )
 

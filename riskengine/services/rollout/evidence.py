@@ -5,12 +5,13 @@ Market times, USD. Each is one or two statements; what cannot be told is None, n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.db import connection
 
+from positions.market.calendar import new_york_instant
+from positions.market.contracts import TICK_TABLES
 from positions.models import (
     BrokerDifference,
     ClockKind,
@@ -19,15 +20,16 @@ from positions.models import (
     Portfolio,
     PortfolioStateChange,
     Position,
+    Side,
 )
 from positions.services.settlement import EXPIRED_WORTHLESS, SETTLED
 from riskengine.calculators.codes import CODES
 from riskengine.models import RolloutStep, RolloutTrigger
+from riskengine.services.decide.entries import CONFIRMS
 
 HALF_A_CENT = Decimal("0.005")
 AVERAGE_WITHIN = Decimal("0.0001")  # A-08: 0.01%
 KNOWN_CODES = frozenset(code.name for code in CODES if code.name)
-SPARE = timedelta(minutes=1)  # between two looks that are 5 minutes apart anyway
 
 # A-08's invariants as far as rows tell them. A position that was split is another number of another contract.
 _BOOKS = """
@@ -46,43 +48,64 @@ _CASH = """
     SELECT f.cash, (SELECT sum(amount) FROM positions_cashmovement m WHERE m.portfolio_id = f.id)
     FROM positions_portfolio f WHERE f.id = %s
 """
-# A point is the first known reading of its five minutes: the open, the points and the close, and what lies between.
+# A session's points lie in slots of five minutes, the first known reading in each. A gap is a whole slot without one:
+# only that is sure to have been five minutes. The slot before the open, and the one that runs at the close or now, are
+# its ends. A gap is named by what came before it in its session, wherever the look begins.
 _GAPS = """
-    SELECT day, gap_from, gap_to FROM (
-        SELECT s.session_on AS day, at AS gap_to,
-               lag(at) OVER (PARTITION BY s.session_on ORDER BY at) AS gap_from
-        FROM positions_equitysnapshot e
-        JOIN positions_exchangesession s ON s.exchange = 'XNYS' AND s.session_on = e.session_on
+    SELECT day, heard_at, greatest(heard_at, %(since)s), gap_to FROM (
+        SELECT s.session_on AS day, at AS gap_to, slot,
+               lag(at) OVER each_session AS heard_at, lag(slot) OVER each_session AS slot_before
+        FROM positions_exchangesession s
         CROSS JOIN LATERAL (
-            SELECT greatest(s.open_at, e.taken_at, %(since)s) AS at
+            SELECT s.open_at AS at, s.open_at - %(slot)s AS slot
             UNION ALL
-            SELECT market_at FROM riskengine_readingpoint r
-            WHERE r.portfolio_id = e.portfolio_id AND r.market_at BETWEEN greatest(s.open_at, %(since)s) AND s.close_at
+            SELECT market_at, slot_at FROM riskengine_readingpoint r
+            WHERE r.portfolio_id = %(portfolio)s AND r.slot_at >= s.open_at AND r.slot_at < s.close_at
+              AND r.market_at <= %(at)s
             UNION ALL
-            SELECT least(s.close_at, %(at)s)
+            SELECT least(s.close_at, %(at)s), date_bin(%(slot)s, least(s.close_at, %(at)s), s.open_at)
         ) looked
-        WHERE e.portfolio_id = %(portfolio)s AND s.close_at > %(since)s AND s.open_at < %(at)s
+        WHERE s.exchange = 'XNYS' AND s.close_at > %(since)s AND s.open_at < %(at)s
+        WINDOW each_session AS (PARTITION BY s.session_on ORDER BY slot, at)
     ) each
-    WHERE gap_to - gap_from > %(longest)s
-    ORDER BY gap_from
+    WHERE gap_to > %(since)s
+      AND slot - greatest(slot_before, date_bin(%(slot)s, %(since)s, slot_before)) > %(slot)s
+    ORDER BY heard_at
 """
-# What the spread and the extra ticks would cost, and what the fills did cost against the mid that was decided on.
+# Of the last closed trades, each fill: contracts, multiplier, side, price, the mid that was decided on, the spread met
+# when it was decided (an exit: when it was filled), and the class of ticks.
 _SLIPPAGE = """
-    SELECT sum(f.quantity * c.multiplier * CASE o.side
-                   WHEN 'buy' THEN f.price - coalesce(t.reference_mid, o.reference_mid)
-                   ELSE coalesce(t.reference_mid, o.reference_mid) - f.price END)::float8,
-           sum(f.quantity * c.multiplier * (f.quote_ask - f.quote_bid) / 2)::float8,
-           sum(f.quantity * c.multiplier)::float8,
-           bool_and(coalesce(t.reference_mid, o.reference_mid) IS NOT NULL
-                    AND f.quote_bid IS NOT NULL AND f.quote_ask IS NOT NULL),
-           min(last.closed_at), max(last.closed_at), count(DISTINCT last.id), max(last.id)
+    SELECT last.id, last.closed_at, f.quantity, c.multiplier, o.side, f.price,
+           coalesce(t.reference_mid, o.reference_mid),
+           coalesce((d.inputs #>> '{market,quote,ask}')::numeric - (d.inputs #>> '{market,quote,bid}')::numeric,
+                    f.quote_ask - f.quote_bid),
+           c.tick_class
     FROM (SELECT id, contract_id, closed_at FROM positions_position
           WHERE portfolio_id = %(portfolio)s AND status = 'closed' AND closed_at >= %(since)s
           ORDER BY closed_at DESC, id DESC LIMIT %(trades)s) last
-    JOIN positions_fill f ON f.position_id = last.id
-    JOIN positions_order o ON o.id = f.order_id
-    LEFT JOIN positions_order t ON t.id = o.parent_id
     JOIN positions_optioncontract c ON c.id = last.contract_id
+    LEFT JOIN positions_fill f ON f.position_id = last.id
+    LEFT JOIN positions_order o ON o.id = f.order_id
+    LEFT JOIN positions_order t ON t.id = o.parent_id
+    LEFT JOIN positions_decision d ON d.id = coalesce(t.decision_id, o.decision_id)
+    ORDER BY last.closed_at, last.id, f.id
+"""
+_OPENED = """
+    SELECT count(*), count(*) FILTER (WHERE e.taken_at >= %(also)s) FROM positions_equitysnapshot e
+    JOIN positions_exchangesession s ON s.exchange = 'XNYS' AND s.session_on = e.session_on
+    WHERE e.portfolio_id = %(portfolio)s AND e.taken_at >= %(since)s AND s.close_at <= %(at)s
+"""
+_PROPOSED = """
+    SELECT count(*), count(*) FILTER (WHERE answered),
+           count(*) FILTER (WHERE NOT answered AND expires_at > %(at)s)
+    FROM (
+        SELECT d.expires_at, EXISTS (SELECT FROM positions_order o WHERE o.decision_id = d.id)
+               OR EXISTS (SELECT FROM positions_decision c WHERE c.portfolio_id = d.portfolio_id
+                          AND c.idempotency_key = %(confirms)s || d.id) AS answered
+        FROM positions_decision d
+        WHERE d.portfolio_id = %(portfolio)s AND d.approved AND d.decided_at >= %(since)s
+          AND d.warnings @> '[{"code": "WAITS_FOR_CONFIRMATION"}]'
+    ) asked
 """
 
 
@@ -103,10 +126,26 @@ def soaks_since(portfolio: Portfolio) -> datetime:
     return since if triggered is None else max(since, triggered)
 
 
-def sessions_over(portfolio: Portfolio, since: datetime) -> int:
-    """Sessions that began since then and are over: the next one has begun."""
-    found = EquitySnapshot.objects.filter(portfolio=portfolio, taken_at__gte=since).count()
-    return max(found - 1, 0)
+def sessions_over(portfolio: Portfolio, since: datetime, at: datetime, also: datetime | None = None) -> tuple[int, int]:
+    """Sessions that the account began since then and that are over, and how many of them since `also`."""
+    asked = {"portfolio": portfolio.pk, "since": since, "at": at, "also": also or since}
+    with connection.cursor() as cursor:
+        cursor.execute(_OPENED, asked)
+        return cursor.fetchone()
+
+
+def proposals(portfolio: Portfolio, since: datetime, at: datetime) -> tuple[int, int, int]:
+    """Entries that a person was asked to confirm: all, those answered, those that still wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PROPOSED, {"portfolio": portfolio.pk, "since": since, "at": at, "confirms": CONFIRMS})
+        return cursor.fetchone()
+
+
+def triggers_lately(portfolio: Portfolio, sessions: int) -> int:
+    """Triggers in the last so many sessions of the account, and since."""
+    days = sessions_of(portfolio, sessions)
+    found = RolloutTrigger.objects.filter(portfolio=portfolio)
+    return found.filter(happened_at__gte=new_york_instant(days[-1], time())).count() if days else found.count()
 
 
 def closed_since(portfolio: Portfolio, since: datetime) -> int:
@@ -159,9 +198,11 @@ def unexplained(portfolio: Portfolio, since: datetime) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """No known reading for so long in a session."""
+    """Nothing was known in a session from `began_at` to `ended_at`; `heard_at` is the last known before it, or the
+    open, and names it. Market times."""
 
-    day: Any
+    day: date
+    heard_at: datetime
     began_at: datetime
     ended_at: datetime
 
@@ -170,20 +211,20 @@ class Gap:
         return (self.ended_at - self.began_at).total_seconds() / 60.0
 
 
-def gaps(portfolio: Portfolio, since: datetime, at: datetime, longest: timedelta) -> list[Gap] | None:
-    """Stretches of sessions in which nothing was known; None but on live time: a recorded or made-up market is set,
-    stands still and is lived through at any speed, which says nothing of the product's watch."""
+def gaps(portfolio: Portfolio, since: datetime, at: datetime, slot: timedelta) -> list[Gap] | None:
+    """Stretches of sessions in which nothing was known for a whole slot; None but on live time: a recorded or made-up
+    market is set, stands still and is lived through at any speed, which says nothing of the product's watch."""
     if portfolio.clock.kind != ClockKind.LIVE:
         return None
-    asked = {"portfolio": portfolio.pk, "since": since, "at": at, "longest": longest + SPARE}
     with connection.cursor() as cursor:
-        cursor.execute(_GAPS, asked)
+        cursor.execute(_GAPS, {"portfolio": portfolio.pk, "since": since, "at": at, "slot": slot})
         return [Gap(*row) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
 class Slippage:
-    """Of the last closed trades, USD: what the fills cost against the mids decided on, and half the spread they met."""
+    """Of the last closed trades, USD: what their fills cost against the mids decided on, and what is modelled: half
+    the spread, and the ticks that paper fills pay beyond it."""
 
     trades: int
     paid: float
@@ -197,19 +238,22 @@ class Slippage:
 
 
 def slippage(portfolio: Portfolio, since: datetime, trades: int) -> Slippage | None:
-    """None where there are fewer trades, or a mid is not known. The extra ticks of the paper account are modelled too,
-    at a cent a share."""
-    asked = {"portfolio": portfolio.pk, "since": since, "trades": trades}
+    """None where there are fewer trades, or a mid or a spread is not known. What was settled has no sale to measure."""
     with connection.cursor() as cursor:
-        cursor.execute(_SLIPPAGE, asked)
-        paid, half, shares, known, _, last_at, count, last_id = cursor.fetchone()
-    if count < trades or not known:
+        cursor.execute(_SLIPPAGE, {"portfolio": portfolio.pk, "since": since, "trades": trades})
+        rows = cursor.fetchall()
+    fills = [row[2:] for row in rows if row[2] is not None]
+    if len({row[0] for row in rows}) < trades or any(mid is None or spread is None for *_, mid, spread, _ in fills):
         return None
-    extra = 0.01 * portfolio.paper_extra_ticks * shares
-    return Slippage(count, paid, half + extra, last_id, last_at)
+    paid = modelled = Decimal(0)
+    for quantity, multiplier, side, price, mid, spread, tick_class in fills:
+        tick = TICK_TABLES[tick_class].at(price)
+        paid += quantity * multiplier * (price - mid if side == Side.BUY else mid - price)
+        modelled += quantity * multiplier * (spread / 2 + portfolio.paper_extra_ticks * tick)
+    return Slippage(trades, float(paid), float(modelled), rows[-1][0], rows[-1][1])
 
 
-def sessions_of(portfolio: Portfolio, count: int) -> Sequence[Any]:
+def sessions_of(portfolio: Portfolio, count: int) -> Sequence[date]:
     """The last so many sessions of the account, New York dates, the latest first."""
     rows = EquitySnapshot.objects.filter(portfolio=portfolio).order_by("-session_on")
     return list(rows.values_list("session_on", flat=True)[:count])

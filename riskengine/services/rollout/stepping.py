@@ -63,7 +63,7 @@ def step(
     forward = is_forward(from_mode, to_mode)
     items = checklist(locked, now=now) if forward else []
     if forward:
-        _refuse_forward(from_mode, to_mode, [each.label for each in items if each.holds_up])
+        _refuse_forward(from_mode, to_mode, [f"{each.label}: {each.to_do}" for each in items if each.holds_up])
     elif to_mode == Mode.OFF:
         _refuse_standing_still(locked)
     made = RolloutStep.objects.create(
@@ -90,6 +90,9 @@ def step(
         reason=why,
     )
     Portfolio.objects.filter(pk=locked.pk).update(mode=to_mode)
+    if forward and to_mode == Mode.LIVE_MANUAL:
+        # What the paper account agreed with is not the broker's: openings wait until the two were compared.
+        Portfolio.objects.filter(pk=locked.pk).update(reconciled_at=None)
     portfolio.mode = to_mode
     return made
 
@@ -99,7 +102,7 @@ def _refuse_forward(from_mode: str, to_mode: str, lacking: list[str]) -> None:
     if to_mode != expected:
         raise NotSteppable("NOT_ONE_STEP", f"Forward it goes one step at a time: from {from_mode} to {expected}.")
     if lacking:
-        raise NotSteppable("CHECKLIST", f"Not yet: {len(lacking)} of its items stand in the way: {'; '.join(lacking)}.")
+        raise NotSteppable("CHECKLIST", f"Not yet: {len(lacking)} of its items stand in the way. {' '.join(lacking)}")
 
 
 def _refuse_standing_still(locked: Portfolio) -> None:

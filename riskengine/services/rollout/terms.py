@@ -16,6 +16,8 @@ class Terms:
     paper_trades: int = 30  # P-28
     live_manual_sessions: int = 10  # ours: two weeks in which a person confirms each entry
     paper_extra_ticks: int = 1  # P-28: entry at ask + 1 tick, exit at bid - 1 tick
+    trigger_sessions: int = 20  # P-28's sessions: none of them had a trigger
+    quotes_within: timedelta = timedelta(minutes=5)  # ours: while the exchange is open, something is quoted
     heartbeat_gap: timedelta = timedelta(minutes=5)  # P-27
     slippage_multiple: float = 2.0  # P-27
     slippage_trades: int = 10  # P-27

@@ -5,13 +5,14 @@ there is nothing lower to go to: there the sessions that count begin anew.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
 
+from accounts.defaults import SMART_0DTE
 from accounts.selectors import latest_revision
 from positions.market.clock import market_now
 from positions.models import Decision, DecisionIntent, Mode, Portfolio, PortfolioModeChange
@@ -33,8 +34,8 @@ from riskengine.services.rollout.terms import TERMS, before
 from riskengine.services.watch.alerts import NewAlert, raise_alerts
 
 CENT = Decimal("0.01")
-WHOLE_CONTRACTS = Decimal("1.25")  # B-12: rounding up to whole contracts may pass the minimum by so much
 LOOKED_BACK = 200  # approved decisions
+GAPS_LOOKED_BACK = timedelta(days=10)  # it is looked at every 30 s
 LIVE = (Mode.LIVE_MANUAL, Mode.LIVE)
 
 logger = logging.getLogger(__name__)
@@ -73,51 +74,65 @@ def judge(portfolio: Portfolio, *, now: datetime) -> int:
         *_slippage(portfolio),
         *_breakers(portfolio, since),
     ]
+    if not seen:
+        return 0
     known = set(RolloutTrigger.objects.filter(portfolio=portfolio).values_list("code", "key"))
     new = [each for each in seen if (each.code, each.key) not in known]
-    return sum(_write(portfolio, each, at=at, now=now) for each in new)
+    return _write(portfolio, new, at=at, now=now) if new else 0
 
 
 # ---- What is looked at ----
 
 
 def _sizes(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
-    """P-27 tests the authorised size: never under the minimum bet of the moment, never above the largest."""
+    """P-27 tests the authorised size: what it costs at the ask is never under the minimum bet of the moment, what it
+    may cost at its worst price never above the largest. Both are worked out from the revision and the equity that the
+    decision stored, not read from its trace: a fault in the sizing must not judge itself.
+
+    An entry that was only confirmed keeps its contracts at a new ask, so the minimum is not asked of it again.
+    """
     rows = Decision.objects.filter(
-        portfolio=portfolio, approved=True, intent=DecisionIntent.OPEN, decided_at__gte=since, min_size_dollars__gt=0
+        portfolio=portfolio, approved=True, intent=DecisionIntent.OPEN, decided_at__gte=since
     )
-    for row in rows.select_related("revision").defer("trace", "gates").order_by("-id")[:LOOKED_BACK]:
-        if any(each.get("code") == "GATES_WAIVED" for each in row.warnings if isinstance(each, dict)):
+    found = rows.select_related("revision", "contract").defer("trace", "gates").order_by("-id")
+    for row in found[:LOOKED_BACK]:
+        bounds = _bounds(row, portfolio.system)
+        if bounds is None or any(each.get("code") == "GATES_WAIVED" for each in row.warnings):
             continue
-        minimum = row.min_size_dollars or Decimal(0)
-        most = _most(row, minimum)
-        if row.dollars < minimum - CENT or row.dollars > most + CENT:
-            limit = minimum if row.dollars < minimum else most
+        minimum, most = bounds
+        worst = row.contracts * (row.limit_price or Decimal(0)) * row.contract.multiplier
+        reserved = min(row.dollars, worst)
+        small = row.dollars < minimum - CENT and "confirms" not in row.inputs
+        if small or reserved > most + CENT:
             yield Seen(
                 str(TriggerCode.SIZE),
                 str(row.pk),
                 row.decided_at,
                 float(row.dollars),
-                float(limit),
+                float(minimum if small else most),
                 f"Decision {row.pk} authorised ${row.dollars:,.2f}; the bounds are ${minimum:,.2f} to ${most:,.2f}.",
             )
 
 
-def _most(row: Decision, minimum: Decimal) -> Decimal:
-    """The largest bet of the revision on the decision's own equity; a minimum in whole contracts may pass it."""
+def _bounds(row: Decision, system: str) -> tuple[Decimal, Decimal] | None:
+    """The smallest and the largest bet, USD, of its revision on its own equity. None where that was not stored."""
     used = row.inputs.get("used") if isinstance(row.inputs, dict) else None
-    equity = next((each["value"] for each in used or [] if each.get("name") == "equity_start_of_day"), None)
-    share = row.revision.max_position_size / row.revision.min_position_size
-    largest = minimum * share if equity is None else Decimal(repr(float(equity))) * row.revision.max_position_size
-    return max(largest, minimum * WHOLE_CONTRACTS).quantize(CENT)
+    stored = {each.get("name"): each.get("value") for each in used or []}
+    if stored.get("equity_start_of_day") is None:
+        return None
+    basis, numbers = Decimal(repr(float(stored["equity_start_of_day"]))), row.revision
+    if system == SMART_0DTE:
+        basis = min(basis, numbers.account_size)  # B-11
+    minimum = max(numbers.min_position_size * basis, numbers.min_position_dollars)
+    return minimum.quantize(CENT), (numbers.max_position_size * basis).quantize(CENT)
 
 
 def _gaps(portfolio: Portfolio, since: datetime, at: datetime) -> Iterator[Seen]:
     limit = TERMS.heartbeat_gap.total_seconds() / 60.0
-    for gap in evidence.gaps(portfolio, since, at, TERMS.heartbeat_gap) or ():
+    for gap in evidence.gaps(portfolio, max(since, at - GAPS_LOOKED_BACK), at, TERMS.heartbeat_gap) or ():
         yield Seen(
             str(TriggerCode.HEARTBEAT),
-            gap.began_at.isoformat(),
+            gap.heard_at.isoformat(),
             gap.ended_at,
             gap.minutes,
             limit,
@@ -136,7 +151,7 @@ def _slippage(portfolio: Portfolio) -> Iterator[Seen]:
         found.multiple,
         TERMS.slippage_multiple,
         f"The last {found.trades} trades cost ${found.paid:,.0f} against the mid, {found.multiple:.1f} times the "
-        f"${found.modelled:,.0f} of half the spreads; the limit is {TERMS.slippage_multiple:g} times.",
+        f"${found.modelled:,.0f} that is modelled; the limit is {TERMS.slippage_multiple:g} times.",
     )
 
 
@@ -165,10 +180,25 @@ def _breakers(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
 
 
 @transaction.atomic
-def _write(portfolio: Portfolio, seen: Seen, *, at: datetime, now: datetime) -> int:
+def _write(portfolio: Portfolio, new: Sequence[Seen], *, at: datetime, now: datetime) -> int:
+    """All that is new, and one step back for all of it. Where the mode is another by now it is looked at again in 30 s:
+    what counts for that mode is judged then."""
     limit_lock_waits()
     locked = lock_portfolio(portfolio.pk)
-    _, is_new = RolloutTrigger.objects.get_or_create(
+    if locked.mode != portfolio.mode:
+        return 0
+    written = [each for each in new if _is_first(locked, each, now)]
+    if not written:
+        return 0
+    lower = before(locked.mode) if locked.mode in LIVE else None
+    if lower is not None:
+        _step_back(locked, lower, written, at=at, now=now)
+    raise_alerts([_alert(locked, each, lower, at) for each in written], now=now)
+    return len(written)
+
+
+def _is_first(locked: Portfolio, seen: Seen, now: datetime) -> bool:
+    return RolloutTrigger.objects.get_or_create(
         portfolio=locked,
         code=seen.code,
         key=seen.key,
@@ -180,17 +210,11 @@ def _write(portfolio: Portfolio, seen: Seen, *, at: datetime, now: datetime) -> 
             "limit": Decimal(repr(round(seen.limit, 6))),
             "sentence": seen.sentence,
         },
-    )
-    if not is_new:
-        return 0
-    lower = before(locked.mode) if locked.mode in LIVE else None
-    if lower is not None:
-        _step_back(locked, lower, seen, at=at, now=now)
-    _tell(locked, seen, lower, at=at, now=now)
-    return 1
+    )[1]
 
 
-def _step_back(locked: Portfolio, lower: str, seen: Seen, *, at: datetime, now: datetime) -> None:
+def _step_back(locked: Portfolio, lower: str, seen: Sequence[Seen], *, at: datetime, now: datetime) -> None:
+    reason = " ".join(each.sentence for each in seen)
     RolloutStep.objects.create(
         portfolio=locked,
         kind=StepKind.AUTOMATIC,
@@ -199,19 +223,19 @@ def _step_back(locked: Portfolio, lower: str, seen: Seen, *, at: datetime, now: 
         revision=latest_revision(locked.profile),
         checklist=[],
         signed_by_name=SYSTEM_NAME,
-        reason=seen.sentence,
+        reason=reason,
         engine_version=ENGINE,
         signed_at=now,
         market_at=at,
     )
     PortfolioModeChange.objects.create(
         portfolio=locked, from_mode=locked.mode, to_mode=lower, changed_at=now, actor_name=SYSTEM_NAME,
-        reason=seen.sentence,
+        reason=reason,
     )  # fmt: skip
     Portfolio.objects.filter(pk=locked.pk).update(mode=lower)
 
 
-def _tell(locked: Portfolio, seen: Seen, lower: str | None, *, at: datetime, now: datetime) -> None:
+def _alert(locked: Portfolio, seen: Seen, lower: str | None, at: datetime) -> NewAlert:
     if lower is not None:
         happened = f"{seen.sentence} The account went back from {locked.mode} to {lower}."
         to_do = (
@@ -220,7 +244,7 @@ def _tell(locked: Portfolio, seen: Seen, lower: str | None, *, at: datetime, now
     else:
         happened = f"{seen.sentence} The sessions that count towards the next step begin anew."
         to_do = "Find out why before the account is signed forward."
-    alert = NewAlert(
+    return NewAlert(
         code="ROLLOUT",
         key=f"rollout:{locked.pk}:{seen.code}:{seen.key}",
         severity=Severity.CRITICAL if lower is not None else Severity.INFO,
@@ -233,4 +257,3 @@ def _tell(locked: Portfolio, seen: Seen, lower: str | None, *, at: datetime, now
         market_at=at,
         in_app_only=lower is None,
     )
-    raise_alerts([alert], now=now)

@@ -20,7 +20,7 @@ from riskengine.services.rollout.triggers import judge, run_triggers
 from tests import factories
 from tests.riskengine import threads
 from tests.riskengine.entering import checked, enter
-from tests.riskengine.market import zero_dte
+from tests.riskengine.market import import_sessions, zero_dte
 
 pytestmark = pytest.mark.django_db
 NOW = factories.NOW + timedelta(minutes=5)
@@ -45,6 +45,12 @@ def live(mode: str = Mode.LIVE) -> Portfolio:
     Portfolio.objects.filter(pk=found.pk).update(mode=mode, broker=Broker.ALPACA)
     found.refresh_from_db()
     return found
+
+
+def sized(of: Portfolio, at, equity: float = 60_000.0, **changes):
+    """An approved decision that stored the equity it was sized on."""
+    inputs = {"used": [{"name": "equity_start_of_day", "value": equity}], **changes.pop("inputs", {})}
+    return factories.decision(of, decided_at=at, expires_at=at, inputs=inputs, **changes)
 
 
 @pytest.fixture
@@ -83,7 +89,7 @@ def test_what_the_checklist_lacks_holds_the_step_up_and_is_named():
 def test_without_a_broker_no_account_leaves_paper():
     items = {each.code: each for each in checklist(factories.portfolio(), now=NOW)}
     assert items["BROKER"].holds_up
-    assert "no connection to a broker" in items["BROKER"].to_do
+    assert "No connection to a broker is installed" in items["BROKER"].to_do
 
 
 def test_back_it_goes_at_any_time_and_any_number_of_steps():
@@ -110,6 +116,7 @@ def test_a_signature_has_a_name_a_reason_and_a_right():
 
 
 def test_sessions_and_trades_are_counted_from_the_last_step():
+    import_sessions()
     portfolio = factories.portfolio()
     begun = evidence.in_mode_since(portfolio)
     for k in range(1, 4):
@@ -117,7 +124,8 @@ def test_sessions_and_trades_are_counted_from_the_last_step():
         EquitySnapshot.objects.create(
             portfolio=portfolio, session_on=at.date(), equity_start_of_day=60_000, cash_start_of_day=60_000, taken_at=at
         )
-    assert evidence.sessions_over(portfolio, begun) == 3  # the day it was created, and two more that are over
+    seen_at = begun + timedelta(days=3)  # in the fourth session
+    assert evidence.sessions_over(portfolio, begun, seen_at, begun + timedelta(hours=1)) == (3, 2)
     sign(portfolio, Mode.OFF)
     assert evidence.in_mode_since(portfolio) > begun
 
@@ -168,7 +176,7 @@ def test_a_refusal_that_says_nothing_is_found():
 def test_a_size_outside_its_bounds_steps_a_live_account_back_once(mode, lower):
     portfolio = live(mode)
     at = evidence.in_mode_since(portfolio)
-    factories.decision(portfolio, dollars=Decimal(40_000), decided_at=at, expires_at=at)
+    sized(portfolio, at, dollars=Decimal(40_000), limit_price=Decimal(140))
     assert [judge(portfolio, now=NOW), run_triggers(now=NOW)] == [1, 0]
     assert Portfolio.objects.get().mode == lower
     made = RolloutStep.objects.get()
@@ -181,7 +189,7 @@ def test_in_paper_a_trigger_lets_the_sessions_begin_anew_and_goes_no_lower():
     portfolio = factories.portfolio()
     begun = evidence.in_mode_since(portfolio)
     at = begun + timedelta(hours=1)
-    factories.decision(portfolio, dollars=Decimal(5_000), decided_at=at, expires_at=at)
+    sized(portfolio, at, dollars=Decimal(5_000))
     assert judge(portfolio, now=NOW) == 1
     assert Portfolio.objects.get().mode == Mode.PAPER
     assert evidence.soaks_since(portfolio) == at
