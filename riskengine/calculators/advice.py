@@ -109,11 +109,17 @@ def _exercise(row: Row, numbers: Numbers) -> str:
 
 
 def _kelly(row: Row, numbers: Numbers) -> str:
-    share = row["dollars"] / row["equity"]
-    said = f"Your numbers give full Kelly {percent(row['kelly'])}"
-    if row["kelly"] <= 0:
+    return kelly_sentence(row["kelly"], row["dollars"] / row["equity"])
+
+
+def kelly_sentence(kelly: float, share: float) -> str:
+    """W2, of a bet of this share of the account."""
+    if math.isinf(kelly):
+        return "These numbers lose nothing: no bet is too large for them, and no real bet is like them."
+    said = f"Your numbers give full Kelly {percent(kelly)}"
+    if kelly <= 0:
         return f"{said}: with these odds no bet grows the account."
-    times = share / row["kelly"]
+    times = share / kelly
     grave = ": about zero or negative growth even with the edge" if times > 2 else ""
     return f"{said}; this bet is {plain(times, 1)} times that{grave}."
 

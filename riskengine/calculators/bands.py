@@ -41,7 +41,15 @@ class Walks:
         return 1.0 - self.lowest
 
 
-def walk(gains: FloatColumn, fractions: FloatColumn, *, paths: int, seed: int, which: IntColumn | None = None) -> Walks:
+def walk(
+    gains: FloatColumn,
+    fractions: FloatColumn,
+    *,
+    paths: int,
+    seed: int,
+    which: IntColumn | None = None,
+    drawn: bool = True,
+) -> Walks:
     """Random histories of len(fractions) bets.
 
     Parameters
@@ -50,18 +58,19 @@ def walk(gains: FloatColumn, fractions: FloatColumn, *, paths: int, seed: int, w
     fractions : (n,), the share of wealth of each bet, in order. None: the walks end where they begin.
     paths : at least 1.
     which : (n,), the row of `gains` that each bet is drawn from; the first where it is not given.
+    drawn : percentiles after every bet, which a picture needs; else after the last one only.
     """
     rows = np.atleast_2d(gains)
     random = np.random.Generator(np.random.PCG64(seed))
     n = len(fractions)
-    after = _points(n)
+    after = _points(n) if drawn else tuple(sorted({0, n}))
     wealth, from_peak, lowest = (np.ones(paths) for _ in range(3))
     percentiles = np.ones((len(PERCENTILES), len(after)))
     place = {bet: column for column, bet in enumerate(after)}
     for bet in range(1, n + 1):
         mine = rows[0 if which is None else which[bet - 1]]
-        drawn = mine[random.integers(0, len(mine), paths)]
-        factor = np.maximum(1.0 + fractions[bet - 1] * drawn, 0.0)
+        gain = mine[random.integers(0, len(mine), paths)]
+        factor = np.maximum(1.0 + fractions[bet - 1] * gain, 0.0)
         wealth *= factor
         from_peak = np.minimum(from_peak * factor, 1.0)
         np.minimum(lowest, from_peak, out=lowest)

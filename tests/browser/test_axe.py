@@ -70,6 +70,8 @@ def happen() -> dict[str, str]:
         "fills": f"{root}/fills/",
         "take-profit": f"{root}/take-profit/",
         "size-impact": f"{root}/size-impact/",
+        "projection": f"{root}/projection/",
+        "odds": f"{root}/odds/?win=0.55&gain=0.2&loss=0.2&lost_whole=0.05",
         "rollout": f"{root}/rollout/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
@@ -131,7 +133,7 @@ PAGES = [
     "desk", "ticket", "ticket, refused", "risk", "position", "close", "kill switch", "clear", "decisions", "decision",
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
     "signals", "signal", "confidence", "correlation", "companies", "performance", "fills",
-    "take-profit", "size-impact", "rollout", "reviews", "review",
+    "take-profit", "size-impact", "projection", "odds", "rollout", "reviews", "review",
 ]  # fmt: skip
 
 
