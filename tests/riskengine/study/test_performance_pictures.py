@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskengine.templatetags.performance_pictures import (
-    _ticks,
     attribution_bars,
     equity_curve,
     spread_of_trades,
@@ -33,7 +32,7 @@ def test_without_a_day_there_is_nothing_to_draw() -> None:
 
 @given(st.floats(-1e6, 1e9), st.floats(0.0, 1e8))
 def test_the_ticks_lie_around_everything(low: float, span: float) -> None:
-    ticks = _ticks(low, low + span)
+    ticks = round_amounts(low, low + span)
     assert ticks[0] < ticks[-1]
     assert ticks[0] <= low + 1e-6 * abs(low)
     assert ticks[-1] >= low + span - 1e-6 * abs(low + span)
