@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from riskengine.templatetags.performance_pictures import (
     attribution_bars,
     equity_curve,
+    round_amounts,
     spread_of_trades,
 )
 
