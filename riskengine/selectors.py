@@ -42,6 +42,11 @@ def comparison_for(user: User, comparison_id: int) -> Comparison:
     return comparisons_for(user).get(pk=comparison_id)
 
 
+def replays_of(comparison: Comparison) -> list[Replay]:
+    """Those of a comparison with all their texts, in the order in which they are carried out. One statement."""
+    return list(Replay.objects.filter(comparison=comparison).order_by("id"))
+
+
 def signals_for(user: User) -> QuerySet[Signal]:
     """Staff see every signal, others those of their own portfolios. Latest first."""
     rows = Signal.objects.filter(portfolio__in=Portfolio.objects.visible_to(user))

@@ -5,6 +5,7 @@ from django.urls import path
 from riskengine.views import (
     acts,
     alerts,
+    comparisons,
     desk,
     guards,
     holding,
@@ -71,6 +72,12 @@ urlpatterns = [
     path("portfolios/<slug:slug>/size-impact/", size_impact.page, name="size-impact"),
     path("portfolios/<slug:slug>/projection/", luck.page, name="projection"),
     path("portfolios/<slug:slug>/odds/", luck.odds_page, name="odds"),
+    path("portfolios/<slug:slug>/comparisons/", comparisons.index, name="comparisons"),
+    path("portfolios/<slug:slug>/comparisons/<int:comparison_id>/", comparisons.page, name="comparison"),
+    path("portfolios/<slug:slug>/comparisons/<int:comparison_id>/live/", comparisons.live, name="comparison-live"),
+    path(
+        "portfolios/<slug:slug>/comparisons/<int:comparison_id>/cancel/", comparisons.cancel, name="comparison-cancel"
+    ),
     path("portfolios/<slug:slug>/place/", acts.place, name="place"),
     path("portfolios/<slug:slug>/size/", ticket.size, name="size"),
     path("portfolios/<slug:slug>/clock/", ticket.set_clock, name="set-clock"),

@@ -25,7 +25,7 @@ from riskengine.api.field import StrictBooleanField, StrictDecimalField, StrictI
 from riskengine.api.records import NOT_THERE, LatestFirst
 from riskengine.api.replays import EntriesField, FailureSerializer, ParametersField
 from riskengine.models import AskedBy, Comparison, ReplayState
-from riskengine.selectors import comparison_for, comparisons_for
+from riskengine.selectors import comparison_for, comparisons_for, replays_of
 from riskengine.services.study.asking import LARGEST_ENTRIES, NotReplayable
 from riskengine.services.study.comparing import compared, progress_of
 from riskengine.services.study.comparisons import (
@@ -174,7 +174,7 @@ class ComparedSerializer(ComparisonSerializer):
     def _compared(self, comparison: Comparison) -> dict[str, Any]:
         kept: dict[int, dict[str, Any]] = self.context.setdefault("compared", {})
         if comparison.pk not in kept:
-            kept[comparison.pk] = compared(comparison, list(comparison.replays.order_by("id")))
+            kept[comparison.pk] = compared(comparison, replays_of(comparison))
         return kept[comparison.pk]
 
 

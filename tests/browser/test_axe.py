@@ -14,6 +14,7 @@ from tests import factories
 from tests.browser import market
 from tests.browser.conftest import ANY_NUMBER, Visit, sign_in
 from tests.browser.test_desk import CALL, in_database, make
+from tests.riskengine.study.compared import finished_comparison as compared
 
 pytestmark = pytest.mark.browser
 
@@ -73,6 +74,8 @@ def happen() -> dict[str, str]:
         "projection": f"{root}/projection/",
         "odds": f"{root}/odds/?win=0.55&gain=0.2&loss=0.2&lost_whole=0.05",
         "rollout": f"{root}/rollout/",
+        "comparisons": f"{root}/comparisons/",
+        "comparison": f"{root}/comparisons/{compared(portfolio, market.STOPPED_AT, date(2021, 1, 4)).pk}/",
         "position": f"{root}/positions/{position.pk}/",
         "close": f"{root}/positions/{position.pk}/close/",
         "part": f"{root}/positions/{position.pk}/close-part/",
@@ -134,6 +137,7 @@ PAGES = [
     "orders", "parameters", "not there", "night", "part", "part, confirmed", "part, refused", "tighten", "positions",
     "signals", "signal", "confidence", "correlation", "companies", "performance", "fills",
     "take-profit", "size-impact", "projection", "odds", "rollout", "reviews", "review",
+    "comparisons", "comparison",
 ]  # fmt: skip
 
 

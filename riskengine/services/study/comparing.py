@@ -200,9 +200,14 @@ def _decisions(day: str, reports: Mapping[str, Report]) -> list[Row]:
     rows = [found[key] for key in sorted(found)]
     for row in rows:
         a, b = row["A"], row["B"]
-        row["differs"] = a != b
+        row["differs"] = _outcome(a) != _outcome(b)
         row["gates_differ"] = sorted(set((a or {}).get("failed_gates", ())) ^ set((b or {}).get("failed_gates", ())))
     return rows
+
+
+def _outcome(answer: Row | None) -> Row:
+    """What came of a question, whatever else was judged on the way: waived gates and numbers in sentences."""
+    return {name: value for name, value in (answer or {}).items() if name not in ("sentence", "failed_gates")}
 
 
 def _side_of(decision: Row, position: Row | None) -> Row:

@@ -22,13 +22,6 @@ def difference_of(row: Mapping[str, Any], names: Mapping[str, str], *, dated: bo
         other = "B" if here == "A" else "A"
         return f"Only under {names[here]} is there {entry}: it {_came_to(answer)}. Under {names[other]} there is none."
     if not a["approved"] and not b["approved"]:
-        if a["refusal"] == b["refusal"] and a["failed_gates"] != b["failed_gates"]:
-            return (
-                f"{_initial(entry)} is refused on both sides ({a['refusal']}), by {len(a['failed_gates'])} gates under "
-                f"{names['A']} and by {len(b['failed_gates'])} under {names['B']}."
-            )
-        if a["refusal"] == b["refusal"]:
-            return f"{_initial(entry)} is refused on both sides ({a['refusal']}), with other numbers."
         return (
             f"{_initial(entry)} is refused on both sides: {a['refusal']} under {names['A']}, {b['refusal']} under "
             f"{names['B']}."
