@@ -1,5 +1,6 @@
 """What a person enters on the pages, checked with sentences that say what to give instead."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,7 @@ from riskengine.services.watch.kill import DEFAULT, Verb
 
 SEARCH_LENGTH = 40
 ANSWER = "answer_"  # before the code of a review's question
+SWITCHES = {"true": True, "false": False, "yes": True, "no": False}
 CONFIDENCE_AT_FIRST = Decimal("0.70")
 
 
@@ -342,25 +344,34 @@ class StepForm(forms.Form):
 
 
 class ShadowForm(forms.Form):
-    """Numbers to try out beside those in force: one a line, `name = value`."""
+    """Numbers and ladders to try out beside those in force: one a line, `name = value`, a ladder by its rows."""
 
     changes = forms.CharField(max_length=4000, error_messages={"required": "Give at least one number."})
     reason = forms.CharField(max_length=1000, error_messages={"required": "Say what is being tried out."})
 
-    def clean_changes(self) -> dict[str, str]:
-        found = {}
+    def clean_changes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for line in self.cleaned_data["changes"].splitlines():
             if not line.strip():
                 continue
             name, equals, value = (part.strip() for part in line.partition("="))
             if not equals or not name or not value:
                 raise forms.ValidationError(f"“{line.strip()}” is not of the form: name = value.")
-            found[name] = value
+            found[name] = self._rows(value) if value.startswith("[") else SWITCHES.get(value.lower(), value)
         return found
+
+    def _rows(self, value: str) -> Any:
+        try:
+            return json.loads(value, parse_float=str, parse_int=str)
+        except (ValueError, RecursionError):
+            raise forms.ValidationError(f"{value[:80]}: a ladder is its rows, [[threshold, value], …].") from None
 
 
 class RollbackForm(forms.Form):
     """Which earlier revision is put in force again, and which one the person saw in force."""
 
-    number = forms.IntegerField(min_value=1)
-    based_on = forms.IntegerField(min_value=1)
+    number = forms.IntegerField(min_value=1, max_value=2**31 - 1)
+    based_on = forms.IntegerField(min_value=1, max_value=2**31 - 1)
+    reason = forms.CharField(
+        max_length=1000, error_messages={"required": "Say why: the reason is kept with your name."}
+    )

@@ -1,18 +1,23 @@
 """From off to paper to live and back: the page, and what a person signs there."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import RiskProfileRevision
+from accounts.selectors import differences, latest_revision
 from accounts.services import StaleRevisionError, restore_revision
 from positions.access import portfolio_or_404
-from positions.models import Portfolio
+from positions.market.calendar import new_york_date
+from positions.models import Mode, Portfolio
+from positions.selectors import portfolios_for
 from riskengine.forms import RollbackForm, ShadowForm, StepForm
 from riskengine.models import Shadow
 from riskengine.services.rollout.shown import rollout_of
@@ -100,27 +105,25 @@ def end(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("rollout", slug)
 
 
+@never_cache
 @signed_in
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def roll_back(request: HttpRequest, slug: str) -> HttpResponse:
-    """Put the numbers of an earlier revision in force again, in one click (P-27)."""
+    """Put the numbers of an earlier revision in force again (P-27): what differs, and one click."""
     portfolio = portfolio_or_404(request.user, slug)
     if not (request.user.is_staff and request.user.has_perm(CHANGES)):
         raise PermissionDenied("Only staff who may change parameters can put a revision in force again.")
+    profile, now = portfolio.profile, timezone.now()
+    if request.method != "POST":
+        return _what_differs(request, portfolio, now)
     form = RollbackForm(request.POST)
     if not form.is_valid():
-        raise Http404("There is no such revision.")
-    asked, profile = form.cleaned_data, portfolio.profile
-    now = timezone.now()
+        if "number" in form.errors or "based_on" in form.errors:
+            raise Http404("There is no such revision.")
+        return _back(request, slug, [text for found in form.errors.values() for text in found])
+    asked = form.cleaned_data
     try:
-        revision = restore_revision(
-            profile=profile,
-            number=asked["number"],
-            based_on=asked["based_on"],
-            reason=f"Rolled back from revision {asked['based_on']} to the numbers of revision {asked['number']}.",
-            author=request.user,
-            now=now,
-        )
+        revision = restore_revision(profile=profile, author=request.user, now=now, **asked)
     except RiskProfileRevision.DoesNotExist:
         raise Http404("There is no such revision.") from None
     except StaleRevisionError as problem:
@@ -133,6 +136,24 @@ def roll_back(request: HttpRequest, slug: str) -> HttpResponse:
         "revision they began with.",
     )
     return redirect("rollout", slug)
+
+
+def _what_differs(request: HttpRequest, portfolio: Portfolio, now: datetime) -> HttpResponse:
+    """What the click would change, with its reason written out. Other accounts of the profile change too."""
+    number, profile = request.GET.get("number", ""), portfolio.profile
+    latest = latest_revision(profile)
+    if not (number.isascii() and number.isdecimal() and len(number) < 10 and int(number) < latest.number):
+        raise Http404("There is no such revision.")
+    earlier = get_object_or_404(RiskProfileRevision, profile=profile, number=int(number))
+    others = portfolios_for(request.user).filter(profile=profile).exclude(pk=portfolio.pk).exclude(mode=Mode.OFF)
+    context = header(request.user, now, portfolio) | {
+        "earlier": earlier,
+        "latest": latest,
+        "differences": differences(latest, earlier),
+        "others": [each.name for each in others],
+        "reason": f"Rolled back from revision {latest.number} on {new_york_date(now)}.",
+    }
+    return render(request, "riskengine/roll_back.html", context)
 
 
 def _running(portfolio: Portfolio) -> Shadow:

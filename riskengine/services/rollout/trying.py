@@ -8,9 +8,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 
+from accounts.bounds import problems_of_profile
 from accounts.defaults import LADDERS, PARAMETERS
 from accounts.models import RiskProfileRevision, User
-from accounts.selectors import latest_revision
+from accounts.selectors import ladders_of, latest_revision, numbers_of
 from accounts.services import revise_profile
 from positions.models import Portfolio
 from riskengine.loading.limits import ConfigError
@@ -45,13 +46,17 @@ def start_shadow(
         raise ValidationError({"changes": f"{', '.join(unknown)}: there is no parameter of this name."})
     numbers = {name: value for name, value in changes.items() if name in PARAMETERS}
     ladders = {name: value for name, value in changes.items() if name in LADDERS}
+    beside = latest_revision(portfolio.profile)
     try:
-        own_numbers(numbers, ladders)
+        own, steps = own_numbers(numbers, ladders)
     except ConfigError as problem:
         raise ValidationError({"changes": str(problem)}) from problem
+    problems = problems_of_profile(numbers_of(beside) | own, ladders_of(beside) | steps)
+    if problems:  # what no revision could hold is not worth trying out: a limit above the one it must stay under
+        raise ValidationError({"changes": [text for each in problems.values() for text in each]})
     shadow = Shadow(
         portfolio=portfolio,
-        based_on=latest_revision(portfolio.profile),
+        based_on=beside,
         numbers=numbers,
         ladders=ladders,
         reason=why,

@@ -8,8 +8,10 @@ from accounts.models import RiskProfileRevision
 from accounts.selectors import latest_revision
 from accounts.services import revise_profile
 from positions.models import Order
+from riskengine.forms import ShadowForm
 from riskengine.models import ShadowDecision
 from riskengine.services.decide import shadow as judging
+from riskengine.services.decide.shadow import own_numbers
 from riskengine.services.rollout.trying import NotTried, compared, end_shadow, put_in_force, running, start_shadow
 from tests.riskengine.entering import checked, enter
 from tests.riskengine.market import zero_dte
@@ -35,6 +37,11 @@ def test_what_the_numbers_in_force_let_through_the_others_may_refuse(bet):
     said = ShadowDecision.objects.get()
     assert (said.decision_id, said.approved, said.code, said.contracts) == (decision.pk, False, "MIN_CONFIDENCE", 0)
     assert compared(shadow)["counts"] == {"all": 1, "both": 0, "only_real": 1, "only_shadow": 0}
+    client = Client()
+    client.force_login(bet.portfolio.owner)
+    page = client.get(f"/portfolios/{bet.portfolio.slug}/rollout/").content.decode()
+    assert "1 by the numbers in force alone" in page
+    assert "MIN_CONFIDENCE" in page
 
 
 def test_under_the_same_numbers_it_says_the_same(bet):
@@ -57,11 +64,23 @@ def test_one_is_tried_out_at_a_time_and_within_its_bounds(bet):
     with pytest.raises(NotTried, match="end that first"):
         try_out(bet, min_confidence_threshold="0.80")
     end_shadow(shadow=running(bet.portfolio), actor=manager(), now=bet.wall())
-    for wrong in ({"min_confidence_threshold": "7"}, {"no_such_number": "1"}, {}):
+    for wrong in ({"min_confidence_threshold": "7"}, {"no_such_number": "1"}, {}, {"max_position_size": "0.01"}):
         with pytest.raises(ValidationError):
             try_out(bet, **wrong)
     with pytest.raises(PermissionDenied):
         try_out(bet, by=bet.portfolio.owner, min_confidence_threshold="0.80")
+
+
+def test_what_a_form_takes_are_numbers_switches_and_ladders():
+    lines = "losing_streak = 4\nhalt_flattens = false\nconfidence_factor = [[0, 1], [0.7, 1.25]]"
+    form = ShadowForm({"changes": lines, "reason": "So."})
+    assert form.is_valid()
+    rows = [["0", "1"], ["0.7", "1.25"]]
+    expected = {"losing_streak": "4", "halt_flattens": False, "confidence_factor": rows}
+    assert form.cleaned_data["changes"] == expected
+    own_numbers({"losing_streak": "4", "halt_flattens": False}, {"confidence_factor": rows})
+    for wrong in ("losing_streak", "= 4", "confidence_factor = [[0, 1]", "x = " + "[" * 3_000):
+        assert not ShadowForm({"changes": wrong, "reason": "So."}).is_valid()
 
 
 def test_a_person_puts_it_in_force_as_the_next_revision_and_only_on_what_it_was_tried_beside(bet):
@@ -85,7 +104,12 @@ def test_one_click_puts_an_earlier_revision_in_force_again(bet):
     client = Client()
     client.force_login(by)
     address = f"/portfolios/{bet.portfolio.slug}/rollout/roll-back/"
-    click = {"number": first.number, "based_on": first.number + 1}
+    shown = client.get(f"{address}?number={first.number}").content.decode()
+    assert f"Rolled back from revision {first.number + 1} on " in shown
+    assert shown.count("<tr>") == 2  # the head, and the one number that differs
+    for number in (0, first.number + 1, "x", "9" * 20):
+        assert client.get(f"{address}?number={number}").status_code == 404
+    click = {"number": first.number, "based_on": first.number + 1, "reason": "Rolled back."}
     assert "is in force with the numbers" in client.post(address, click, follow=True).content.decode()
     restored = RiskProfileRevision.objects.filter(profile=profile).latest("number")
     assert (restored.restored_from, restored.losing_streak, restored.author) == (first, first.losing_streak, by)
