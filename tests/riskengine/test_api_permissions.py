@@ -66,6 +66,8 @@ MATRIX: dict[str, tuple[Scope, str]] = {
     f"get {P}/performance/": (Scope.READ, OWN),
     f"get {P}/take-profit/": (Scope.READ, OWN),
     f"get {P}/size-impact/": (Scope.READ, OWN),
+    f"get {P}/projection/": (Scope.READ, OWN),
+    "post /api/v1/odds/": (Scope.READ, LIST),
     f"get {P}/positions/": (Scope.READ, OWN),
     f"get {P}/positions/{{position_id}}/": (Scope.READ, OWN),
     f"post {P}/positions/{{position_id}}/close/": (Scope.TRADE, OWN),
@@ -126,6 +128,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reactivate/": {"reason": "Looked at."},
     "rollout/step/": {"from_mode": "paper", "to_mode": "off", "name": "Another", "reason": "Looked at."},
     "quotes/": {"source": "fed", "quotes": []},
+    "odds/": {"win_probability": "0.55", "gain": "0.2", "loss": "0.2", "fractions": ["0.2"], "bets": 2},
     "comparisons/": {"portfolio": "{slug}", "days": ["2021-01-04"], "revision_a": 1, "revision_b": 1},
     "replays/": {
         "date": "2021-01-04",

@@ -32,10 +32,15 @@ def verdict(record: Record) -> str:
     interval = f"the 95% interval of what a dollar bet gains runs from {_signed(record.low)} to {_signed(record.high)}"
     if record.high < 0.0:
         return f"{_trades(n)} speak against an edge: {interval}. {_beaten(record)}{_few(n)}".strip()
+    if record.low > 0.0 and record.as_well is not None and record.as_well < UNLIKELY and n <= FEW:
+        return (
+            f"{_trades(n)} are too few to tell this record from luck: an account without any edge does at least as "
+            f"well in {share(record.as_well)} of cases, and {interval}.{_few(n)}"
+        )
     if record.low > 0.0 and record.as_well is not None and record.as_well < UNLIKELY:
         return (
             f"{_trades(n)} are hard to explain by luck alone: an account without any edge does at least as well in "
-            f"{_share(record.as_well)} of cases, and {interval}. They say nothing of trades to come.{_few(n)}"
+            f"{share(record.as_well)} of cases, and {interval}. They say nothing of trades to come."
         )
     if record.as_well is None:
         rest = "How often an account without any edge does as well is being computed."
@@ -44,14 +49,14 @@ def verdict(record: Record) -> str:
         return f"{_trades(n)} cannot tell this record from luck: {interval}. {rest}"
     return (
         f"{_trades(n)} cannot tell this record from luck: an account without any edge does at least as well in "
-        f"{_share(record.as_well)} of cases, and {interval}."
+        f"{share(record.as_well)} of cases, and {interval}."
     )
 
 
 def _beaten(record: Record) -> str:
     if record.as_well is None:
         return ""
-    return f"An account without any edge does at least as well in {_share(record.as_well)} of cases."
+    return f"An account without any edge does at least as well in {share(record.as_well)} of cases."
 
 
 def _few(n: int) -> str:
@@ -73,10 +78,13 @@ def _trades(n: int) -> str:
     return f"{n:,} trades"
 
 
-def _share(share: float) -> str:
-    if share < 0.001:
+def share(of_paths: float) -> str:
+    """A share of simulated paths, which never says that something cannot happen."""
+    if of_paths < 0.001:
         return "fewer than 0.1%"
-    return percent(share, 1 if share < 0.1 or share > 0.99 else 0)
+    if of_paths > 0.999:
+        return "more than 99.9%"
+    return percent(of_paths, 1 if of_paths < 0.1 or of_paths > 0.99 else 0)
 
 
 def _signed(value: float) -> str:

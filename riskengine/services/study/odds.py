@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from accounts.defaults import SMART_0DTE
 from positions.market.clock import market_now
 from positions.models import Portfolio
 from riskengine.calculators import advice
@@ -18,7 +19,7 @@ from riskengine.calculators.columns import FloatColumn
 from riskengine.calculators.kelly import expected_log_growth, growth_optimal_fraction
 from riskengine.calculators.limits import Limits
 from riskengine.calculators.projection import Wager, project
-from riskengine.loading.equity import equity_days
+from riskengine.loading.equity import EquityDays, equity_days
 from riskengine.loading.revisions import terms_in_force
 from riskengine.services.decide.inputs import known
 from riskengine.services.wording import percent
@@ -68,10 +69,18 @@ class Account:
 def account_of(portfolio: Portfolio, *, now: datetime) -> Account:
     """At wall time `now`: the equity at the start of the last session, else the configured account."""
     limits = terms_in_force(portfolio.profile_id).limits
-    days = equity_days(portfolio.pk, until=market_now(portfolio.clock, now))
+    return account_with(portfolio.system, limits, equity_days(portfolio.pk, until=market_now(portfolio.clock, now)))
+
+
+def account_with(system: str, limits: Limits, days: EquityDays) -> Account:
+    """The same from what is read already. A same-day system bets shares of the smaller of equity and configured
+    account, a seven-day one of its equity and never less than its minimum in dollars."""
     told = float(days.start[-1]) if len(days) else math.nan
     initial = told if told > 0.0 else float(limits.account_size)
-    return Account(float(limits.min_position_size), float(limits.max_position_size), initial, _minimum(limits))
+    basis = min(initial, float(limits.account_size)) if system == SMART_0DTE else initial
+    smallest = max(float(limits.min_position_size) * basis, float(limits.min_position_dollars))
+    largest = float(limits.max_position_size) * basis
+    return Account(min(smallest / initial, 1.0), min(largest / initial, 1.0), initial, _minimum(limits))
 
 
 def _minimum(limits: Limits) -> float:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from django.db.models import Q
+
 from riskengine.calculators import bands
 from riskengine.calculators.columns import FloatColumn
 from riskengine.calculators.kelly import expected_log_growth
@@ -54,8 +56,8 @@ class Middle:
 
 def projection_in_force(system: str, now: datetime) -> Projection | None:
     """The newest row of a system at wall time `now`."""
-    rows = Projection.objects.filter(system=system).order_by("-id")
-    return next((row for row in rows if row.in_force_from is None or row.in_force_from <= now), None)
+    begun = Q(in_force_from__isnull=True) | Q(in_force_from__lte=now)
+    return Projection.objects.filter(begun, system=system).order_by("-id").first()
 
 
 def middle(row: Projection) -> Middle:

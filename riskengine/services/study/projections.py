@@ -27,7 +27,8 @@ from riskengine.loading.revisions import terms_in_force
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.equity_record import ENOUGH_SESSIONS, SESSIONS_A_YEAR, return_figures
-from riskengine.services.study.luck_words import Record, needed, verdict
+from riskengine.services.study.luck_words import Record, needed, share, verdict
+from riskengine.services.study.odds import account_with
 from riskengine.services.study.own_kelly import own_kelly
 from riskengine.services.study.projected import Middle, expectancies, middle, projected, projection_in_force
 from riskengine.services.study.rates import rates
@@ -37,6 +38,7 @@ from riskengine.services.wording import percent
 AHEAD = 50  # bets of the minimum size that are shown while nothing is closed
 MOST_PATHS, SEED = 5_000, 20_210_104
 MOST_A_YEAR = 1_000  # bets
+ENOUGH_TO_MOVE = 10  # trades: the spread of fewer is no spread
 WAYS = {
     "no_edge": "No edge at all",
     "projected": "As projected",
@@ -69,13 +71,12 @@ def luck(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     base = no_edge(portfolio.system, limits, trades.regime)
     row = projection_in_force(portfolio.system, now)
     mid = None if row is None else middle(row)
-    smallest, largest = float(limits.min_position_size), float(limits.max_position_size)
+    account = account_with(portfolio.system, limits, days)
+    smallest, largest = account.smallest, account.largest
     history = bands.history(bets.gains, bets.fractions)
     walked = _walked(bets, mid, base, smallest)
     own = rates(everything)
-    as_well = (
-        bands.at_least_as_well(walked["no_edge"].final, history[-1]) if "no_edge" in walked and len(trades) else None
-    )
+    as_well = _as_well(bets, walked, history, base)
     return {
         "portfolio": portfolio.slug,
         "name": portfolio.name,
@@ -85,8 +86,8 @@ def luck(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
         "followed": len(trades),
         "left_out": len(everything) - len(trades),
         "mean_bet": known(bets.mean_fraction),
-        "smallest_bet": smallest,
-        "largest_bet": largest,
+        "smallest_bet": known(smallest),
+        "largest_bet": known(largest),
         "verdict": verdict(
             Record(
                 trades=own["rated"],
@@ -103,7 +104,7 @@ def luck(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
         "now": _marked(days),
         "table": _table(own, days, row, mid, base, bets, smallest),
         "pace": _pace(bets, days, smallest),
-        "projection": None if row is None else projected(row, smallest, base),
+        "projection": None if row is None else projected(row, float(limits.min_position_size), base),
         "no_edge": _base(base),
         "kelly": own_kelly(bets.gains, bets.mean_fraction, smallest, largest),
     }
@@ -125,6 +126,20 @@ def _walked(bets: Bets, mid: Middle | None, base: NoEdge | None, smallest: float
     return found
 
 
+def _as_well(bets: Bets, walked: Mapping[str, Walks], history: FloatColumn, base: NoEdge | None) -> float | None:
+    """The share of accounts without any edge that do at least as well: by the simulated exits, or by the own trades
+    moved to their average, whichever is more. What is only wider than simulated is not taken for skill."""
+    n = len(bets.gains)
+    if base is None or not n:
+        return None
+    simulated = bands.at_least_as_well(walked["no_edge"].final, history[-1])
+    if n < ENOUGH_TO_MOVE:
+        return simulated
+    moved = bets.gains - bets.gains.mean() + base.expectancy
+    walks = bands.walk(moved, bets.fractions, paths=bands.paths_for(n, MOST_PATHS), seed=SEED, drawn=False)
+    return max(simulated, bands.at_least_as_well(walks.final, history[-1]))
+
+
 def _band(
     key: str, walks: Walks | None, history: FloatColumn, n: int, base: NoEdge | None, has_projection: bool
 ) -> dict[str, Any]:
@@ -133,23 +148,26 @@ def _band(
         "projected": "no projection is on record",
         "own": "it takes two closed trades",
     }
-    says = {
+    basis = {
         "no_edge": "" if base is None else f"{base.basis}, simulated",
         "projected": "the middle of the projected win rate, average win and average loss",
         "own": f"{n:,} trades drawn again and again",
     }
-    band: dict[str, Any] = {"key": key, "label": WAYS[key], "basis": says[key], "missing": None, "points": []}
+    band: dict[str, Any] = {"key": key, "label": WAYS[key], "basis": basis[key], "missing": None, "points": []}
     if walks is None:
-        return band | {"missing": missing[key], "standing": None, "as_well": None, "final": None}
+        return band | {"missing": missing[key], "standing": None, "as_well": None, "final": None, "says": None}
     names = [f"p{int(each)}" for each in PERCENTILES]
+    standing, as_well = (f(walks.final, history[-1]) for f in (bands.standing, bands.at_least_as_well))
+    says = f"This account stands above {share(standing)} of them; {share(as_well)} do at least as well."
     rows = walks.percentiles.T.tolist()
     return band | {
         "points": [
             {"after": after, **dict(zip(names, map(known, row), strict=True))}
             for after, row in zip(walks.after, rows, strict=True)
         ],
-        "standing": known(bands.standing(walks.final, history[-1])) if n else None,
-        "as_well": known(bands.at_least_as_well(walks.final, history[-1])) if n else None,
+        "standing": known(standing) if n else None,
+        "as_well": known(as_well) if n else None,
+        "says": says if n else None,
         "final": dict(zip(names, map(known, rows[-1]), strict=True)),
     }
 
@@ -351,7 +369,7 @@ def _base(base: NoEdge | None) -> dict[str, Any] | None:
         "average_loss": known(base.average_loss),
         "expectancy": known(base.expectancy),
         "win_rate_before_costs": known(base.win_rate_before_costs),
-        "expectancy_before_costs": known(base.expectancy_before_costs),
+        "expectancy_before_costs": known(round(base.expectancy_before_costs, 3) + 0.0),
         "basis": base.basis,
         "paths": base.paths,
         "source": "computed here",

@@ -231,12 +231,19 @@ def no_edge(system: str, limits: Limits, regimes: Sequence[str]) -> NoEdge | Non
         expectancy=float(weights @ [each.run.expectancy for each in mine]),
         win_rate_before_costs=float(weights @ [each.run.win_rate_before_costs for each in mine]),
         expectancy_before_costs=float(weights @ [each.run.expectancy_before_costs for each in mine]),
-        basis="; ".join(each.question.basis for each in mine),
+        basis=_basis([each.question for each in mine]),
         paths=sum(each.run.paths for each in mine),
         computed_at=max(each.run.computed_at for each in mine),
         gains=np.stack([each.gains for each in mine]),
         which=np.array([used.index(each) for each in entries[: len(regimes)]], np.int64),
     )
+
+
+def _basis(asked: Sequence[Question]) -> str:
+    """Entries with one stop in one phrase: entered at 09:45 and 12:00 and held under a stop of 25%."""
+    first = asked[0].basis
+    times = [ENTRIES_0DTE[Regime(each.entry)][0] for each in asked if each.entry != WEEK]
+    return first.replace(times[0], " and ".join([", ".join(times[:-1]), times[-1]])) if len(times) > 1 else first
 
 
 def _average(weights: FloatColumn, values: Sequence[float | None]) -> float | None:

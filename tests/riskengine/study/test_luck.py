@@ -186,7 +186,7 @@ def test_the_newest_row_is_in_force_from_its_time_on() -> None:
     ("trades", "low", "high", "as_well", "says"),
     [
         (200, 0.01, 0.05, 0.012, "200 trades are hard to explain by luck alone"),
-        (20, 0.01, 0.05, 0.012, "30 trades or fewer cannot establish an edge."),
+        (20, 0.01, 0.05, 0.012, "20 trades are too few to tell this record from luck"),
         (200, 0.01, 0.05, 0.2, "200 trades cannot tell this record from luck"),
         (200, -0.01, 0.05, 0.31, "does at least as well in 31% of cases"),
         (200, -0.05, -0.01, 0.97, "200 trades speak against an edge"),

@@ -9,6 +9,7 @@ from django.test import Client
 from accounts.defaults import MAG7_7DTE
 from riskengine.services.study.odds import Asked, NotOdds, level, odds, two_outcomes
 from tests import factories
+from tests.riskengine.counts import assert_counted
 from tests.riskengine.market import import_sessions
 from tests.riskengine.study import odd
 
@@ -117,3 +118,35 @@ def test_a_seven_day_account_ends_at_fifty_thousand() -> None:
     client.force_login(of.owner)
     page = client.get(f"/portfolios/{of.slug}/odds/", {"win": "0.55", "gain": "0.2", "loss": "0.2"}).content.decode()
     assert "Ever at $50,000 or under" in page
+
+
+@pytest.mark.django_db
+def test_a_program_asks_the_same_and_a_stranger_learns_nothing_of_a_portfolio() -> None:
+    import_sessions()
+    of = odd.live(odd.account())
+    client, stranger = Client(), Client()
+    client.force_login(of.owner)
+    stranger.force_login(factories.user())
+
+    def ask(by: Client, **body: object) -> object:
+        return by.post("/api/v1/odds/", json.dumps(body), content_type="application/json")
+
+    two = {"win_probability": "0.55", "gain": "0.2", "loss": "0.2"}
+    found = ask(client, **two, portfolio=of.slug).json()
+    assert [each["fraction"] for each in found["sizes"]] == [0.2, 0.4]
+    assert (found["kelly"], found["initial"]) == (pytest.approx(0.5), 60_000)
+    assert ask(stranger, **two, portfolio=of.slug).status_code == 404
+    assert ask(stranger, **two, fractions=["0.2"]).status_code == 200
+    for body, status, code in (
+        (two, 400, "required"),
+        ({"fractions": ["0.2"]}, 400, "required"),
+        (two | {"fractions": ["0.2"], "outcomes": [{"probability": "1", "payoff": "1"}]}, 400, "both"),
+        ({"fractions": ["0.2"], "outcomes": [{"probability": "0.9", "payoff": "1"}]}, 422, "PROBABILITIES"),
+        (two | {"fractions": ["0.2"], "seed": 1}, 400, "unknown_field"),
+    ):
+        refused = ask(client, **body)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (status, code)
+    with assert_counted("api projection"):
+        told = client.get(f"/api/v1/portfolios/{of.slug}/projection/").json()
+    assert told["verdict"].startswith("No closed trade yet")
+    assert stranger.get(f"/api/v1/portfolios/{of.slug}/projection/").status_code == 404
