@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-
 from django.db.models import Q
 
 from riskengine.calculators import bands
