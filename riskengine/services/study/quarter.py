@@ -187,7 +187,7 @@ def _create(request: Request, first: Session) -> Portfolio:
             kind=str(ClockKind.SIMULATED),
             market_started_at=starts_at,
             speed=Decimal(0),
-            label=f"{label}: a made-up market from {first.day} on and made-up signals without an edge, nothing real",
+            label=f"{label}: a made-up market from {first.day} on and signals drawn by lot, nothing real",
         ),
         quote_source="simulated",
         is_demo=True,

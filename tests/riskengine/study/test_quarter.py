@@ -68,7 +68,7 @@ def test_it_says_that_it_is_simulated(quarter: Portfolio) -> None:
     assert quarter.mode == "paper"
     assert quarter.name == "Simulated quarter, seed 5 (Mag7-7DTE)"
     assert "made-up" in quarter.clock.label
-    assert "without an edge" in quarter.clock.label
+    assert "drawn by lot" in quarter.clock.label
     assert quarter.quote_source.startswith("simulated")
 
 
