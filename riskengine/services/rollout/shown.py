@@ -68,7 +68,9 @@ def rollout_of(portfolio: Portfolio, user: User, *, now: datetime) -> dict[str, 
                 "by": each.actor_name,
                 "reason": each.reason,
             }
-            for each in portfolio.mode_changes.order_by("-id")[:HISTORY]
+            for each in portfolio.mode_changes.exclude(
+                changed_at__in=RolloutStep.objects.filter(portfolio=portfolio).values("signed_at")
+            ).order_by("-id")[:HISTORY]
         ],
         "triggers": [
             {

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
@@ -97,7 +98,7 @@ def _sizes(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
     found = rows.select_related("revision", "contract").defer("trace", "gates").order_by("-id")
     for row in found[:LOOKED_BACK]:
         bounds = _bounds(row, portfolio.system)
-        if bounds is None or any(each.get("code") == "GATES_WAIVED" for each in row.warnings):
+        if bounds is None or any(_waived(each) for each in row.warnings):
             continue
         minimum, most = bounds
         worst = row.contracts * (row.limit_price or Decimal(0)) * row.contract.multiplier
@@ -112,6 +113,11 @@ def _sizes(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
                 float(minimum if small else most),
                 f"Decision {row.pk} authorised ${row.dollars:,.2f}; the bounds are ${minimum:,.2f} to ${most:,.2f}.",
             )
+
+
+def _waived(warning: Any) -> bool:
+    """Old rows have sentences alone."""
+    return isinstance(warning, dict) and warning.get("code") == "GATES_WAIVED"
 
 
 def _bounds(row: Decision, system: str) -> tuple[Decimal, Decimal] | None:

@@ -115,6 +115,7 @@ def test_who_judged_an_older_mode_writes_nothing():
         ({"dollars": Decimal("24000.02"), "limit_price": Decimal(81)}, 1),
         ({"dollars": Decimal(30_000), "limit_price": Decimal(81), "equity": 90_000.0}, 1),  # of the 60,000 configured
         ({"dollars": Decimal(11_000), "inputs": {"confirms": 1}}, 0),  # the ask fell until it was confirmed
+        ({"dollars": Decimal(11_000), "warnings": ["As older rows have them."]}, 1),
         ({"dollars": Decimal(11_000), "warnings": [{"code": "GATES_WAIVED", "text": "So."}]}, 0),
     ],
 )
