@@ -20,7 +20,7 @@ from riskengine.selectors import comparison_for, comparisons_for, replays_for, r
 from riskengine.services.study.asking import NotReplayable
 from riskengine.services.study.comparing import compared, progress_of
 from riskengine.services.study.comparison_tables import comparison_tables
-from riskengine.services.study.comparisons import cancel_comparison, request_comparison
+from riskengine.services.study.comparisons import before_it, cancel_comparison, request_comparison
 from riskengine.views.exports import exported
 from riskengine.views.header import header
 from riskengine.views.records import ROWS_A_PAGE
@@ -114,6 +114,7 @@ def _shown(comparison: Comparison) -> dict[str, Any]:
     return {
         "comparison": comparison,
         "compared": compared(comparison, replays),
+        "before": before_it(replays),
         "changes": {"A": json.loads(comparison.changes_a), "B": json.loads(comparison.changes_b)},
         "texts": [each for each in replays if each.side == "A"],
     }

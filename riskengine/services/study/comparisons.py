@@ -118,6 +118,15 @@ def cancel_comparison(*, comparison: Comparison, now: datetime) -> None:
         cancel_replay(replay=replay, now=now)
 
 
+def before_it(replays: Sequence[Replay]) -> int:
+    """How many replays run or wait before the first of these that waits, these left out."""
+    waiting = [each.pk for each in replays if each.state == ReplayState.QUEUED]
+    if not waiting:
+        return 0
+    others = Replay.objects.filter(state__in=UNFINISHED, pk__lt=min(waiting))
+    return others.exclude(pk__in=[each.pk for each in replays]).count()
+
+
 def cash_at_start(replay: Replay) -> Decimal | None:
     """What a stored replay begins with: later days of a comparison with what their side ended the day before with.
 

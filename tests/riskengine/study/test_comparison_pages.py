@@ -139,6 +139,9 @@ def test_a_failed_side_says_why(portfolio: Portfolio, owner: Client) -> None:
 def test_while_it_runs_it_is_looked_at_and_can_be_cancelled(portfolio: Portfolio, owner: Client) -> None:
     owner.post(address(portfolio), FORM)
     made = Comparison.objects.get()
+    assert "first: one runs at a time" not in text(owner.get(address(portfolio, made.pk)))
+    owner.post(address(portfolio), FORM)
+    assert "2 other replays come first: one runs at a time." in text(owner.get(address(portfolio, made.pk + 1)))
     first = made.replays.order_by("id").first()
     Replay.objects.filter(pk=first.pk).update(
         state="running", attempts=1, started_at=timezone.now(), share=0.25, reached_at=factories.NOW
