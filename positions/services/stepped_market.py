@@ -35,8 +35,7 @@ class SteppedMarket:
         """Put the contracts of an underlying on record with their open interest and what has traded in them by `at`;
         their symbols."""
         found = [each for each in self._listed.values() if each.stock == underlying]
-        opens_at = self._session.opens_at
-        interest = {each.occ_symbol: chain.interest(self._world, each, self._day, opens_at) for each in found}
+        interest = {each.occ_symbol: chain.interest(self._world, each, self._day) for each in found}
         if underlying not in self._traded_to:
             list_contracts([each.symbol for each in found])
             ids = dict(OptionContract.objects.filter(occ_symbol__in=interest).values_list("occ_symbol", "id"))
@@ -63,7 +62,7 @@ class SteppedMarket:
         second = min(number * QUARTER, length(self._session))
         at = self._session.opens_at + timedelta(seconds=second)
         volume = chain.volume(self._world, each, self._session.day, number, outstanding)
-        return Activity(each.occ_symbol, volume, chain.worth(each, self._day, second, at), at)
+        return Activity(each.occ_symbol, volume, chain.worth(each, self._day, second), at)
 
     def tell(self, at: datetime, contracts: Collection[str] = (), names: Iterable[str] = NAMES) -> None:
         """Store what is said at `at`: prices of names, the volatility index, quotes of contracts (OCC symbols; those

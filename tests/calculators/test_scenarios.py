@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from positions.market.feeds.chain import YEAR, black_scholes
+from positions.market.feeds.chain import black_scholes
 from riskengine.calculators.greeks import greeks
 from riskengine.calculators.scenarios import SPOT_MOVES, VOLATILITY_MOVES, scenario_pnl
 
 HOUR = 3_600.0
 DAY = 86_400.0
+YEAR = 365.0 * DAY
 
 bets = st.lists(
     st.tuples(

@@ -84,9 +84,7 @@ class SimulatedFeed:
         """Contracts outstanding before the open of a session, by symbol."""
         sessions = self.world.sessions(self.calendar, on)
         day = self.world.day(sessions)
-        return {
-            each.occ_symbol: chain.interest(self.world, each, day, sessions[-1].opens_at) for each in self.chain(on)
-        }
+        return {each.occ_symbol: chain.interest(self.world, each, day) for each in self.chain(on)}
 
     def activity(self, after: datetime, until: datetime) -> list[Activity]:
         """What traded in the quarters of an hour that ended in that interval."""
@@ -99,7 +97,7 @@ class SimulatedFeed:
                 second = min(number * QUARTER, length(session))
                 for each in self.chain(session.day):
                     volume = chain.volume(self.world, each, session.day, number, interest[each.occ_symbol])
-                    found.append(Activity(each.occ_symbol, volume, chain.worth(each, day, second, at), at))
+                    found.append(Activity(each.occ_symbol, volume, chain.worth(each, day, second), at))
         return found
 
     def _days(self, after: datetime, until: datetime) -> Iterator[tuple[Session, Day]]:

@@ -1,11 +1,12 @@
 """A made-up market: prices of the seven stocks, SPY and a volatility index, second by second, from a seed.
 
-    ln S(k+1) = ln S(k) - v^2/2 dt + v sqrt(dt) z + jump        z = b m + sqrt(1 - b^2) e
+    ln S(k+1) = ln S(k) - v^2/2 dt - c + v sqrt(dt) z + jump        z = b m + sqrt(1 - b^2) e
 
 k counts seconds of regular sessions, m is the market's own draw (SPY's), b the stock's share in it. Jumps come now and
-then; nights move prices too. The volatility index returns to its mean and rises when the market falls. Every draw is a
-hash of (seed, what it is for, which second), so any second can be asked for and says the same, however often, at
-whatever speed and in whatever steps the market is run. Nothing here is real or claims to be.
+then; nights move prices too. c is what jumps add on average, so that no price drifts. The volatility index returns to
+its mean and rises when the market falls. Every draw is a hash of (seed, what it is for, which second), so any second
+can be asked for and says the same, however often, at whatever speed and in whatever steps the market is run. Nothing
+here is real or claims to be.
 """
 
 import re
@@ -46,6 +47,18 @@ class Name:
     share: float
     jumps: float
     jump_size: float
+
+    def years(self, seconds: float, nights: float) -> float:
+        """What its price has still to move in so many seconds of sessions and so many nights, jumps and all, as years
+        of its volatility: variance over volatility squared."""
+        of_jumps = self.jumps / SECONDS_A_SESSION * (self.jump_size / self.volatility) ** 2
+        return seconds * (DT + of_jumps) + nights * NIGHT
+
+    @property
+    def drift(self) -> float:
+        """Of the logarithm, a second: what keeps the price itself from drifting."""
+        of_jumps = self.jumps / SECONDS_A_SESSION * (np.exp(self.jump_size**2 / 2.0) - 1.0)
+        return float(-(self.volatility**2) / 2.0 * DT - of_jumps)
 
 
 MARKET = "SPY"
@@ -105,10 +118,13 @@ class World:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Day:
-    """One session, an element a second from the open (0) to the close. Prices USD, levels points."""
+    """One session, an element a second from the open (0) to the close. Prices USD, levels points. Before it the world
+    had `nights` and so many `seconds` of sessions."""
 
     prices: Mapping[str, Floats]
     levels: Floats
+    nights: int
+    seconds: int
 
     def level(self, second: int) -> float:
         return float(self.levels[second // LEVEL_STEP])
@@ -174,12 +190,12 @@ def _day(world: World, lengths: tuple[int, ...]) -> Day:
     for symbol, name in NAMES.items():
         own = normal(seed, symbol, counts) if symbol != MARKET else market
         moves = name.share * market + np.sqrt(1.0 - name.share**2) * own
-        steps = name.volatility * np.sqrt(DT) * moves - name.volatility**2 / 2.0 * DT + jumps(seed, symbol, counts)
+        steps = name.drift + name.volatility * np.sqrt(DT) * moves + jumps(seed, symbol, counts)
         start = np.log(name.starts_at)
         if before is not None:
             start = np.log(before.prices[symbol][-1]) + _night(seed, symbol, number)
         prices[symbol] = np.exp(np.concatenate(([start], start + np.cumsum(steps))))
-    return Day(prices, _levels(seed, number, seconds, np.log(prices[MARKET]), before))
+    return Day(prices, _levels(seed, number, seconds, np.log(prices[MARKET]), before), number, sum(lengths[:-1]))
 
 
 def jumps(seed: int, symbol: str, counts: Counts) -> Floats:
@@ -196,7 +212,7 @@ def _night(seed: int, symbol: str, number: int) -> float:
     name, count = NAMES[symbol], np.array([number], np.uint64)
     market, own = normal(seed, "night", count)[0], normal(seed, f"{symbol} night", count)[0]
     move = name.share * market + np.sqrt(1.0 - name.share**2) * own
-    return float(name.volatility * np.sqrt(NIGHT) * move)
+    return float(name.volatility * np.sqrt(NIGHT) * move - name.volatility**2 / 2.0 * NIGHT)
 
 
 def _levels(seed: int, number: int, seconds: int, market: Floats, before: Day | None) -> Floats:

@@ -1,7 +1,8 @@
 """Quotes of the made-up market: the same for the same moment, on ticks, with a smile, wider away from the money."""
 
 import math
-from datetime import datetime, time, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from positions.market.contracts import CLASSES
 from positions.market.feeds import chain
 from positions.market.feeds.base import Batch, QuoteTick
 from positions.market.feeds.simulated import QUOTED_EVERY, SimulatedFeed
-from positions.market.feeds.world import LEVEL_STEP, NAMES, STOCKS
+from positions.market.feeds.world import LEVEL_STEP, MEAN_LEVEL, NAMES, STOCKS
 from positions.market.symbols import OptionSymbol, parse
 from riskengine.calculators import greeks
 from tests.positions.feeds.calendar import CALENDAR, HALF_DAY, MONDAY, feed, session
@@ -151,9 +152,15 @@ def test_the_price_is_black_scholes() -> None:
     assert chain.black_scholes(100, 105, 0.0, 0.4, True) == 0.0
 
 
+def years_left(symbol: OptionSymbol, at: datetime) -> float:
+    ahead = CALENDAR.between(MONDAY, symbol.expires_on)
+    seconds = sum((each.closes_at - each.opens_at).total_seconds() for each in ahead)
+    return NAMES[symbol.root].years(seconds - (at - ahead[0].opens_at).total_seconds(), len(ahead) - 1)
+
+
 def volatility_of(symbol: OptionSymbol, tick: QuoteTick, spot: float) -> float:
-    """Implied by the mid."""
-    years = (session(symbol.expires_on).closes_at - tick.at).total_seconds() / (365 * 86_400)
+    """Implied by the mid, on the market's own clock."""
+    years = years_left(symbol, tick.at)
     mid = float((tick.bid or 0) + tick.ask) / 2
     return brentq(
         lambda v: chain.black_scholes(spot, float(symbol.strike), years, v, symbol.right == "C") - mid, 0.01, 5
@@ -175,11 +182,41 @@ def test_volatility_smiles(stock: str, minute: Batch, quotes: dict[OptionSymbol,
     strikes = sorted(smile)
     lowest = min(strikes, key=smile.__getitem__)
     spot = NAMES[stock].starts_at
-    deviation = NAMES[stock].volatility * chain.IMPLIED_OVER_REAL * math.sqrt(7 / 365)
+    deviation = NAMES[stock].volatility * math.sqrt(NAMES[stock].years(6 * 23_400, 5))
     assert abs(math.log(lowest / spot)) < deviation
     assert smile[strikes[0]] > smile[lowest]
     middle = min(strikes, key=lambda strike: abs(strike - spot))
-    assert smile[middle] == pytest.approx(NAMES[stock].volatility * chain.IMPLIED_OVER_REAL, rel=0.12)
+    nervous = math.sqrt(feed().world.day_of((23_400,)).level(1800) / MEAN_LEVEL)
+    assert smile[middle] == pytest.approx(NAMES[stock].volatility * nervous, rel=0.03)
+
+
+@pytest.mark.parametrize(("name", "sessions"), [("SPY", 0.96), ("SPY", 0.3), ("AAPL", 5.96), ("TSLA", 3.0)])
+def test_at_the_money_an_option_costs_what_it_pays_on_average(name: str, sessions: float) -> None:
+    """Drawn from the law of the prices itself, jump by jump: 400,000 ends of the contract."""
+    law, random, count = NAMES[name], np.random.default_rng(5), 400_000
+    seconds, nights = 23_400 * sessions, int(sessions)
+    jumps = random.poisson(law.jumps * sessions, count)
+    variance = law.volatility**2 * (sessions / 252 + nights * 0.25 / 252) + jumps * law.jump_size**2
+    drift = law.drift * seconds - law.volatility**2 / 2 * nights * 0.25 / 252
+    ends = np.exp(drift + np.sqrt(variance) * random.standard_normal(count))
+    assert ends.mean() == pytest.approx(1.0, abs=4 * ends.std() / math.sqrt(count))
+    for call in (True, False):
+        pays = np.maximum(ends - 1 if call else 1 - ends, 0)
+        costs = chain.black_scholes(1.0, 1.0, law.years(seconds, nights), law.volatility, call)
+        assert costs == pytest.approx(pays.mean(), abs=4 * pays.std() / math.sqrt(count) + 0.004 * costs)
+
+
+def test_prices_move_by_what_their_options_are_priced_on() -> None:
+    """Seconds of three weeks, nights and jumps together; the made-up names taken together."""
+    world, count = feed().world, 15
+    days = [world.day_of((23_400,) * (number + 1)) for number in range(count)]
+    assert [(day.nights, day.seconds) for day in days[:2]] == [(0, 0), (1, 23_400)]
+    moved = []
+    for stock in STOCKS:
+        logs = np.log(np.concatenate([day.prices[stock] for day in days]))
+        told = NAMES[stock].volatility ** 2 * NAMES[stock].years(23_400 * count, count - 1)
+        moved.append((np.diff(logs) ** 2).sum() / told)
+    assert np.mean(moved) == pytest.approx(1.0, rel=0.1)
 
 
 def relative_spread(tick: QuoteTick) -> float:
@@ -200,7 +237,20 @@ def test_at_the_money_weeklies_are_tight_enough_to_enter(quotes: dict[OptionSymb
 
 def listed(stock: str, strike: float, right: str = "C") -> chain.Listed:
     symbol = OptionSymbol(stock, WEEK, right, Decimal(strike))
-    return chain.Listed(str(symbol), stock, strike, right == "C", session(WEEK).closes_at, symbol)
+    return chain.Listed(str(symbol), stock, strike, right == "C", expirations()[WEEK], symbol)
+
+
+def expirations() -> dict[date, chain.Expiration]:
+    return chain.expirations(feed().world, CALENDAR, MONDAY)
+
+
+def test_an_expiration_ends_after_its_sessions_and_the_nights_between() -> None:
+    """A half day is shorter, a holiday and a weekend are one night."""
+    for day, told in expirations().items():
+        sessions = CALENDAR.between(MONDAY, day)
+        assert told.seconds == sum((each.closes_at - each.opens_at).total_seconds() for each in sessions)
+        assert (told.nights, told.closes_at) == (len(sessions) - 1, sessions[-1].closes_at)
+    assert max(expirations()) == MONDAY + timedelta(days=9)
 
 
 def test_the_spread_grows_away_from_the_money_and_sizes_shrink() -> None:
@@ -223,7 +273,7 @@ def test_the_spread_grows_away_from_the_money_and_sizes_shrink() -> None:
 
 def test_the_spread_grows_with_volatility() -> None:
     world, day = feed().world, feed().world.day_of((23_400,))
-    calm, wild = (type(day)(day.prices, np.full_like(day.levels, level)) for level in (14.0, 45.0))
+    calm, wild = (replace(day, levels=np.full_like(day.levels, level)) for level in (14.0, 45.0))
     told = [chain.quote(world, listed("META", 620.0), each, MONDAY, 1800, TEN) for each in (calm, wild)]
     widths = [float(each.ask - each.bid) for each in told]
     assert widths[1] > 2 * widths[0]
@@ -231,20 +281,22 @@ def test_the_spread_grows_with_volatility() -> None:
     assert told[1].ask_size < told[0].ask_size
 
 
-def test_a_worthless_option_has_no_bid(quotes: dict[OptionSymbol, QuoteTick]) -> None:
-    worthless = [tick for tick in quotes.values() if tick.bid is None]
+def test_a_worthless_option_has_no_bid() -> None:
+    """Far from the money, half a minute before it expires."""
+    closes_at = session(MONDAY).closes_at
+    quotes = feed().latest(closes_at - timedelta(seconds=60), closes_at - timedelta(seconds=30)).quotes
+    worthless = [tick for tick in quotes if tick.bid is None]
     assert worthless
     assert all(tick.ask <= Decimal("0.03") for tick in worthless)
 
 
 def test_at_its_close_an_option_is_worth_what_it_is_in_the_money() -> None:
     day = feed().world.day_of((23_400,))
-    closes_at = session(MONDAY).closes_at
     for each in feed().chain(MONDAY):
         if each.symbol.expires_on == MONDAY:
             spot = float(day.prices[each.stock][-1])
             intrinsic = max(spot - each.strike if each.is_call else each.strike - spot, 0)
-            assert float(chain.worth(each, day, 23_400, closes_at)) == pytest.approx(intrinsic, abs=0.05)
+            assert float(chain.worth(each, day, 23_400)) == pytest.approx(intrinsic, abs=0.05)
 
 
 # ---- Activity ----

@@ -176,7 +176,7 @@ def run(until: int) -> None:
 def test_within_two_minutes_positions_open_a_tier_fills_and_a_stop_moves_up() -> None:
     run(110)
     zero, seven = (Position.objects.get(portfolio__slug=slug) for slug in (SMART_0DTE, MAG7_7DTE))
-    assert (zero.quantity_opened, seven.quantity_opened) == (3, 26)
+    assert (zero.quantity_opened, seven.quantity_opened) == (3, 25)
     filled = ExitSlice.objects.filter(position=zero, state="filled").order_by("number")
     assert [each.number for each in filled] == [1, 2]
     assert seven.current_stop > seven.average_entry_price > seven.initial_stop

@@ -36,6 +36,11 @@ ENTRIES = f"at,contract,side,confidence,contracts\n09:40,{CALL},buy,0.7,3\n10:10
 NOW = datetime(2026, 3, 2, 15, 50, tzinfo=UTC)
 
 
+def busy(hours: int) -> str:
+    """Entries that take seconds to replay: how far it is, is written once a second."""
+    return ENTRIES + "".join(f"10:{minute:02},{CALL},buy,0.7,1\n" for minute in range(60)) * hours
+
+
 @pytest.fixture(autouse=True)
 def nobody_else_s() -> Iterator[None]:
     yield
@@ -325,7 +330,7 @@ def until(replay: Replay, *states: str, seconds: float = 90) -> str:
 
 @pytest.mark.slow
 def test_a_killed_process_is_replaced_at_once_and_the_report_is_whole(as_a_worker: None) -> None:
-    replay = asked()
+    replay = asked(entries=busy(1))
     until(replay, "running")
     [(key, process)] = running._started.items()
     assert eventually(lambda: look(replay).reached_at is not None, 60)
@@ -338,7 +343,7 @@ def test_a_killed_process_is_replaced_at_once_and_the_report_is_whole(as_a_worke
 
 @pytest.mark.slow
 def test_a_process_that_runs_is_cancelled_within_seconds(as_a_worker: None) -> None:
-    replay = asked(entries=ENTRIES + "".join(f"10:{n:02},{CALL},buy,0.7,1\n" for n in range(60)) * 20)
+    replay = asked(entries=busy(20))
     until(replay, "running")
     assert eventually(lambda: look(replay).reached_at is not None, 60)
     Replay.objects.update(cancel_requested_at=timezone.now())
@@ -347,7 +352,7 @@ def test_a_process_that_runs_is_cancelled_within_seconds(as_a_worker: None) -> N
 
 @pytest.mark.slow
 def test_a_replay_ends_with_the_worker_that_started_it(as_a_worker: None) -> None:
-    replay = asked(entries=ENTRIES + "".join(f"10:{n:02},{CALL},buy,0.7,1\n" for n in range(60)) * 20)
+    replay = asked(entries=busy(20))
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER], env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.batch_settings"}
     )
