@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 
@@ -42,9 +42,15 @@ def _openings(window: Window) -> QuerySet[Decision]:
 
 
 def decisions(window: Window) -> list[Decision]:
-    """Approved and refused, each with `bound`, the rule that set its size."""
+    """Approved and refused, each with `bound`, the rule that set its size, and `bought`, the contracts that were
+    filled by now."""
     rows = _openings(window).select_related("contract").defer("inputs", "trace", "gates", "warnings")
-    return list(rows.annotate(bound=KeyTextTransform("binding", "trace")).order_by("decided_at", "id")[:MOST])
+    fills = Fill.objects.filter(order__decision=OuterRef("pk")).order_by().values("order__decision")
+    rows = rows.annotate(
+        bound=KeyTextTransform("binding", "trace"),
+        bought=Coalesce(Subquery(fills.annotate(n=Sum("quantity")).values("n")), 0),
+    )
+    return list(rows.order_by("decided_at", "id")[:MOST])
 
 
 def verdicts(window: Window) -> dict[str, int]:

@@ -92,6 +92,7 @@ def _decision(each: Decision) -> dict[str, Any]:
         "by": each.requested_by_name,
         "approved": each.approved,
         "contracts": each.contracts,
+        "bought": getattr(each, "bought", None),
         "dollars": float(each.dollars),
         "scale": None if each.scale_multiplier is None else float(each.scale_multiplier),
         "limit": None if each.limit_price is None else float(each.limit_price),

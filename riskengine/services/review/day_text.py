@@ -76,12 +76,20 @@ def _decisions(contents: Mapping[str, Any]) -> str:
     for each in rows[:MOST]:
         if each["approved"]:
             scale = "" if each["scale"] is None else f", {wording.multiple(each['scale'])} of the minimum"
-            said = f"APPROVED {each['contracts']:,} for {_usd(each['dollars'])}{scale}. {each['why']}"
+            said = f"APPROVED {each['contracts']:,} for {_usd(each['dollars'])}{scale}. {each['why']}{_bought(each)}"
         else:
             said = f"REFUSED {each['code']}. {each['why']}"
         lines.append(f"{_time(each['at'])}  {each['label']}, confidence {each['confidence']:.2f}")
         lines.append(_wrapped(said, 7))
     return _title(head) + "\n".join(lines) + _more(rows) + _departed(contents["departed"])
+
+
+def _bought(decision: Mapping[str, Any]) -> str:
+    """Where less was filled than was approved. Reports of before this was kept say nothing."""
+    bought = decision.get("bought")
+    if bought is None or bought >= decision["contracts"]:
+        return ""
+    return f" {bought:,} OF THEM WERE FILLED." if bought else " NONE WAS FILLED."
 
 
 def _departed(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.core import mail
 from django.db import IntegrityError
+from django.test import Client
 
 from positions.models import Portfolio
 from riskengine.models import Alert, AlertDelivery, AlertTarget, DayReport, PositionMark, Reading
@@ -75,7 +76,32 @@ def test_an_approval_says_its_size_and_the_rule_that_bound() -> None:
     )
     said = " ".join(text_of_wednesday(desk).split())
     assert "10:00 AAPL 130 call, 2021-01-11, confidence 0.70" in said
-    assert "APPROVED 3 for $13,320, ×1.11 of the minimum. The room under the exposure limit cut the size." in said
+    assert (
+        "APPROVED 3 for $13,320, ×1.11 of the minimum. The room under the exposure limit cut the size. NONE WAS FILLED."
+        in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("bought", "text", "on_the_page"),
+    [(2, " 2 OF THEM WERE FILLED.", ", 2 filled"), (3, "", ""), (0, " NONE WAS FILLED.", ", none filled")],
+)
+def test_what_was_approved_says_how_much_of_it_was_filled(bought: int, text: str, on_the_page: str) -> None:
+    desk = week()
+    when = at("10:00", WEDNESDAY)
+    decision = factories.decision(desk.portfolio, contract=desk.contract, decided_at=when, expires_at=when)
+    if bought:
+        position = factories.position(
+            desk.portfolio, decision=decision, quantity_opened=bought, quantity_open=bought, entry_at=when
+        )
+        factories.fill(factories.opening_order(decision), position, quantity=bought, filled_at=when)
+    said = " ".join(text_of_wednesday(desk).split())
+    assert (" FILLED." in said) == bool(text)
+    assert text in said
+    client = Client()
+    client.force_login(desk.portfolio.owner)
+    page = client.get(f"/portfolios/{desk.portfolio.slug}/days/2021-01-06/").content.decode()
+    assert f"3 approved{on_the_page}<" in page
 
 
 def test_what_is_held_is_worth_its_last_bid_of_the_session() -> None:
