@@ -7,25 +7,19 @@ by hand. A session is one transaction: whoever ends the command keeps whole sess
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
-from accounts.defaults import MAG7_7DTE, SMART_0DTE
-from accounts.models import System
-from accounts.selectors import latest_revision
-from accounts.services import create_profile, revise_profile
 from positions.market.calendar import Session, new_york_date
-from positions.market.feeds.world import NAMES, World
+from positions.market.feeds.world import World
 from positions.market_selectors import exchange_calendar
-from positions.models import CashKind, ClockKind, MarketClock, Mode, Portfolio, Position
-from positions.services.portfolio import ClockSetting, create_portfolio, move_cash
-from positions.services.quotes import list_instruments
+from positions.models import CashKind, MarketClock, Mode, Portfolio, Position
+from positions.services.portfolio import move_cash
 from positions.services.settlement import settle_expired
 from positions.services.stepped_market import SteppedMarket
 from positions.services.working import work_orders
@@ -34,11 +28,9 @@ from riskengine.models import (
     BreakerEvent,
     BreakerEventKind,
     BreakerState,
-    Handling,
     Pulse,
     Reading,
     Signal,
-    SignalSource,
     SourceKind,
 )
 from riskengine.services.decide.closing import NotClosable, close_position
@@ -47,18 +39,24 @@ from riskengine.services.review.day import run_days
 from riskengine.services.review.making import run_reviews
 from riskengine.services.signals.choosing import OPEN_STATES, run_signals
 from riskengine.services.signals.receiving import receive
+from riskengine.services.study.quarter_account import (
+    AFTER_CLOSE,
+    BEFORE_OPEN,
+    DEPOSITED,
+    STANDS_AFTER,
+    create,
+    existing,
+    refuse_another_length,
+)
 from riskengine.services.study.quarter_paths import Followed
 from riskengine.services.study.quarter_plan import DEPOSIT, RHYTHMS, Plan, Said
-from riskengine.services.study.quarter_span import QuarterRefused, Request, sessions_of
+from riskengine.services.study.quarter_span import QuarterRefused, Request, by_nobody_else, sessions_of
 from riskengine.services.watch.alerts import raise_alerts, resolve
 from riskengine.services.watch.breakers_seen import breaker_alerts
 from riskengine.services.watch.clearing import NotClearable, clear_breaker
 from riskengine.services.watch.marking import keep_days, keep_marks
 from riskengine.services.watch.monitoring import run_check
 
-BEFORE_OPEN = timedelta(minutes=30)
-AFTER_CLOSE = timedelta(minutes=20)  # the day can be reported by then
-STANDS_AFTER = timedelta(hours=4, minutes=10)  # after a close, of a half day too: reviews are due at 17:00
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 RUNS_WITHIN = timedelta(seconds=90)  # the clocks of a product that runs were seen so lately
 NEXT_QUOTE = timedelta(seconds=5)  # a stop is looked at again with the quote after the one that broke it
@@ -67,21 +65,6 @@ PERSON_LOOKS = timedelta(minutes=15)  # after the open
 PAUSE = 2  # sessions before the simulated person lets a tripped breaker go
 LAST_CALL = timedelta(minutes=30)  # before the end of the last session everything is closed
 GO_ON = "Simulated: looked at after two sessions without a bet, and let go on."
-# What a made-up market asks for instead of the source's numbers; the revision says so.
-OTHER_NUMBERS: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    MAG7_7DTE: (
-        {"refuse_earnings_before_expiry": False},
-        "Simulated: a made-up market has no earnings dates, so the gate that asks for one is off.",
-    ),
-    SMART_0DTE: (
-        {
-            "strike_target_delta": Decimal("0.65"),
-            "max_portfolio_delta": Decimal("0.40"),
-            "max_portfolio_gamma": Decimal("0.30"),
-        },
-        "Simulated: options on SPY that expire today cost a dollar or two. In the money their spread is less of that.",
-    ),
-}
 
 Act = tuple[datetime, Callable[[datetime], None]]
 
@@ -102,10 +85,22 @@ def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[
     the others are. Raises QuarterRefused."""
     _refuse_beside_others(wall())
     sessions = sessions_of(request, new_york_date(wall()))
+    with by_nobody_else(request.slug):
+        return _simulate(request, sessions, wall, tell)
+
+
+def _simulate(
+    request: Request, sessions: Sequence[Session], wall: Callable[[], datetime], tell: Callable[[Lived], None]
+) -> Portfolio:
     plan = Plan(request.seed, request.system, request.sessions)
-    portfolio = _existing(request) or _create(request, sessions[0])
-    world = World(sessions[0].day, request.seed)
     calendar = exchange_calendar()
+    following = calendar.next(sessions[-1].day)
+    portfolio = existing(request)
+    if portfolio is None:
+        portfolio = create(request, sessions[0])
+    else:
+        refuse_another_length(portfolio, plan, sessions, following)
+    world = World(sessions[0].day, request.seed)
     lived_to = portfolio.clock.market_started_at
     for number, session in enumerate(sessions):
         if lived_to >= session.closes_at:
@@ -119,7 +114,7 @@ def simulate(request: Request, *, wall: Callable[[], datetime], tell: Callable[[
             _look_as_others_do(portfolio, wall())
         portfolio.refresh_from_db()
         tell(Lived(number + 1, session.day, portfolio.positions.filter(status="closed").count(), portfolio.cash))
-    _stand_still(portfolio, calendar.next(sessions[-1].day), wall())
+    _stand_still(portfolio, following, wall())
     return portfolio
 
 
@@ -148,62 +143,6 @@ def _refuse_beside_others(now: datetime) -> None:
             f"The product is running and watches {real.name}: a simulation would hold up its checks for seconds. End "
             "./run first."
         )
-
-
-def _existing(request: Request) -> Portfolio | None:
-    """One that was begun with the same numbers, to go on with."""
-    found = Portfolio.objects.filter(slug=request.slug).select_related("clock", "owner").first()
-    if found is None:
-        return None
-    if found.quote_source != _source(found, request) or found.system != request.system:
-        raise QuarterRefused(f"There is a portfolio {request.slug!r} already, and it is another one. Give a --slug.")
-    if found.owner_id != request.owner.pk:
-        raise QuarterRefused(f"The portfolio {request.slug!r} is {found.owner.username}'s.")
-    return found
-
-
-def _source(portfolio: Portfolio, request: Request) -> str:
-    """Its quotes are its own: another quarter of the same seed has its market at other moments."""
-    return f"simulated {request.first_day} #{request.seed} q{portfolio.pk}"
-
-
-@transaction.atomic
-def _create(request: Request, first: Session) -> Portfolio:
-    label = f"Simulated quarter, seed {request.seed}"
-    starts_at = first.opens_at - BEFORE_OPEN
-    profile = create_profile(slug=request.slug, name=label, system=request.system, author=None, now=starts_at)
-    numbers, why = OTHER_NUMBERS[request.system]
-    revise_profile(profile=profile, based_on=1, numbers=numbers, ladders={}, reason=why, author=None, now=starts_at)
-    portfolio = create_portfolio(
-        owner=request.owner,
-        slug=request.slug,
-        name=f"{label} ({System(request.system).label})",
-        system=request.system,
-        profile=profile,
-        cash=latest_revision(profile).account_size,
-        mode=Mode.PAPER,
-        now=starts_at,
-        clock=ClockSetting(
-            kind=str(ClockKind.SIMULATED),
-            market_started_at=starts_at,
-            speed=Decimal(0),
-            label=f"{label}: a made-up market from {first.day} on and signals drawn by lot, nothing real",
-        ),
-        quote_source="simulated",
-        is_demo=True,
-    )
-    portfolio.quote_source = _source(portfolio, request)
-    portfolio.save(update_fields=["quote_source"])
-    list_instruments(NAMES)
-    SignalSource.objects.create(
-        portfolio=portfolio,
-        slug=f"made-up-{portfolio.pk}",
-        name=f"made-up signals, seed {request.seed}",
-        kind=SourceKind.DEMO,
-        handling=Handling.ENTER,
-        created_at=starts_at,
-    )
-    return portfolio
 
 
 def _tell_in_app(portfolio: Portfolio, session: Session) -> None:
@@ -375,8 +314,7 @@ class _Session:
                 continue
 
     def _deposit(self, at: datetime) -> None:
-        note = "Simulated deposit in the middle of the quarter"
-        move_cash(portfolio=self._portfolio, kind=CashKind.DEPOSIT, amount=DEPOSIT, market_at=at, note=note)
+        move_cash(portfolio=self._portfolio, kind=CashKind.DEPOSIT, amount=DEPOSIT, market_at=at, note=DEPOSITED)
 
     def _close_all(self, at: datetime) -> None:
         for position in self._portfolio.positions.held().order_by("id"):

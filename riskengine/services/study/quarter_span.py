@@ -1,7 +1,13 @@
 """What a simulated quarter is asked to be, and which sessions it has."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
+from django.db import connection
 
 from accounts.models import User
 from positions.market.calendar import Calendar, OutsideCalendar, Session
@@ -9,6 +15,7 @@ from positions.market_selectors import exchange_calendar
 
 MOST_SEED = 99_999  # the source's name has 40 characters
 MOST_SESSIONS = 260
+LONGEST_SLUG = 50
 
 
 class QuarterRefused(Exception):
@@ -44,6 +51,12 @@ def rest_of_quarter(calendar: Calendar, first_day: date) -> int:
 def sessions_of(request: Request, today: date) -> list[Session]:
     if not 0 <= request.seed <= MOST_SEED:
         raise QuarterRefused(f"The seed is {request.seed}: give a whole number from 0 to {MOST_SEED:,}.")
+    try:
+        validate_slug(request.slug[: LONGEST_SLUG + 1])
+    except ValidationError as problem:
+        raise QuarterRefused(f"--slug {request.slug:.60}: {' '.join(problem.messages)}") from problem
+    if len(request.slug) > LONGEST_SLUG:
+        raise QuarterRefused(f"--slug has {len(request.slug):,} characters: at most {LONGEST_SLUG}.")
     if not 1 <= request.sessions <= MOST_SESSIONS:
         raise QuarterRefused(f"{request.sessions} sessions are asked for: give 1 to {MOST_SESSIONS}.")
     calendar = exchange_calendar()
@@ -60,3 +73,20 @@ def sessions_of(request: Request, today: date) -> list[Session]:
             "simulated quarter lies in the past. Give an earlier --from, or fewer sessions."
         )
     return found
+
+
+@contextmanager
+def by_nobody_else(slug: str) -> Iterator[None]:
+    """One process at a time lives through a quarter: two would buy everything twice. Raises QuarterRefused."""
+    key = ["simulated quarter", slug]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s), hashtext(%s))", key)
+        if not cursor.fetchone()[0]:
+            raise QuarterRefused(
+                f"{slug!r} is being simulated by another process. Wait for it, or give another --slug."
+            )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), hashtext(%s))", key)

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from accounts.defaults import MAG7_7DTE, SMART_0DTE
+from accounts.services import create_profile
 from positions.market.clock import is_running, market_now
 from positions.market_selectors import exchange_calendar
 from positions.models import (
@@ -177,6 +178,27 @@ def test_one_that_is_over_is_not_lived_again(quarter: Portfolio) -> None:
     assert trades(quarter) == before
 
 
+def test_another_number_of_sessions_lives_no_day_twice_and_pays_nothing_in_again(quarter: Portfolio) -> None:
+    before, cash, stood_at = trades(quarter), quarter.cash, quarter.clock.market_started_at
+    for sessions in (1, SESSIONS - 1, SESSIONS + 1):
+        with pytest.raises(QuarterRefused, match="another number of sessions"):
+            lived(request(quarter.owner, sessions=sessions))
+    found = Portfolio.objects.select_related("clock").get(pk=quarter.pk)
+    assert (trades(found), found.cash, found.clock.market_started_at) == (before, cash, stood_at)
+
+
+def test_two_do_not_live_through_the_same_quarter_at_once(quarter: Portfolio) -> None:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtext('simulated quarter'), hashtext('quarter'))")
+        with pytest.raises(QuarterRefused, match="another process"):
+            lived(request(quarter.owner, sessions=SESSIONS))
+    finally:
+        other.close()
+    assert lived(request(quarter.owner, sessions=SESSIONS)).pk == quarter.pk
+
+
 # ---- A product that runs beside it ----
 
 
@@ -215,9 +237,13 @@ def test_the_product_leaves_it_as_it_is(quarter: Portfolio) -> None:
         ({"sessions": 200}, "Import sessions"),
         ({"seed": 4}, "it is another one"),
         ({"system": SMART_0DTE}, "it is another one"),
+        ({"slug": "a b/c"}, "--slug a b/c: Enter a valid"),
+        ({"slug": "x" * 51}, "--slug has 51 characters"),
+        ({"slug": "mine"}, "There is a risk profile 'mine' already"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(quarter: Portfolio, changes: dict, sentence: str) -> None:
+    create_profile(slug="mine", name="mine", system=MAG7_7DTE, author=None, now=WALL)
     with pytest.raises(QuarterRefused, match=sentence):
         lived(request(quarter.owner, **changes))
 
