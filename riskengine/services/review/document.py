@@ -249,11 +249,14 @@ def _style(name: str) -> Any:
 
 
 def _text(text: str, style: str) -> Any:
-    """A paragraph. What people wrote is text and never markup: it is escaped."""
+    """A paragraph. What people wrote is text and never markup: it is escaped. A cell has no lines of its own: four
+    hundred would be higher than a page."""
     from reportlab.platypus import Paragraph
 
-    if "cell" in style and len(text) > LONGEST_CELL:
-        text = f"{text[: LONGEST_CELL - 1]}…"
+    if "cell" in style:
+        text = " ".join(text.split())
+        if len(text) > LONGEST_CELL:
+            text = f"{text[: LONGEST_CELL - 1]}…"
     plain = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.replace("\r\n", "\n"))
     return Paragraph(escape(plain, quote=False).replace("\n", "<br/>"), _style(style))
 

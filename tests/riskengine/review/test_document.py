@@ -8,7 +8,8 @@ from pypdf import PdfReader
 from riskengine.models import Review
 from riskengine.services.review.deciding import comment
 from riskengine.services.review.document import document, file_name
-from tests.riskengine.review.reviewing import ANSWER, answers, decided, look, reviewed, trouble, week
+from riskengine.services.watch.kill import kill
+from tests.riskengine.review.reviewing import ANSWER, answers, at, decided, look, reviewed, trouble, week
 
 pytestmark = pytest.mark.django_db
 
@@ -68,3 +69,10 @@ def test_answers_as_long_as_they_may_be_flow_over_pages() -> None:
     review = reviewed(week())
     review = decided(review, answers=answers(review, "long words " * 360), reason="line\n" * 790)
     assert len(PdfReader(BytesIO(document(review))).pages) > 8
+
+
+def test_a_reason_of_many_lines_in_a_table_is_no_row_higher_than_a_page() -> None:
+    desk = week()
+    now = desk.bet.wall(at("12:00"))
+    kill(portfolios=[desk.portfolio], reason="line\n" * 190, now=now, actor=desk.portfolio.owner)
+    assert "ACTIVE → REDUCING" in text_of(document(reviewed(desk)))
