@@ -146,6 +146,9 @@ def _equity(equity: Mapping[str, Any], returns: Mapping[str, Any]) -> Section:
             f"of {returns['n']:,} session{'s' * (returns['n'] != 1)}",
         ),
     ]
+    if foreseen := equity.get("projected_drawdown"):
+        at_worst = f"{_minus(foreseen['low'])} to {_minus(foreseen['high'])}"
+        figures.insert(4, Figure("Projected drawdown", at_worst, f"the deepest fall; {foreseen['source']}"))
     days = Table(
         "Day by day",
         ("Session", "Start", "End", "Paid in or out", "Profit or loss", "Of equity", "Drawdown"),

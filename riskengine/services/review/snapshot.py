@@ -16,6 +16,7 @@ from riskengine.services.decide.explanation import BINDING_LABELS
 from riskengine.services.decide.inputs import ny
 from riskengine.services.review.periods import Period
 from riskengine.services.study.performance import CLOSE_WORDS, performance
+from riskengine.services.study.projected import projection_in_force
 from riskengine.services.watch.words import contract_label
 
 VERSION = 1
@@ -36,7 +37,7 @@ def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str
         "version": VERSION,
         "account": _account(portfolio, period, now),
         "record": record["trades"],
-        "equity": _equity(record),
+        "equity": _equity(record) | {"projected_drawdown": _projected_drawdown(portfolio, now)},
         "returns": record["returns"],
         "by": {name: record["by"][name] for name in ("cause", "underlying", "tier")},
         "costs": record["costs"],
@@ -79,6 +80,14 @@ def _equity(record: Mapping[str, Any]) -> dict[str, Any]:
     equity = record["equity"]
     days = [{name: each[name] for name in _DAY} for each in equity["days"]]
     return {**equity, "days": days}
+
+
+def _projected_drawdown(portfolio: Portfolio, now: datetime) -> dict[str, Any] | None:
+    """What the projection in force says of the deepest fall: fractions, positive."""
+    row = projection_in_force(portfolio.system, now)
+    if row is None:
+        return None
+    return {"low": float(row.max_drawdown_low), "high": float(row.max_drawdown_high), "source": row.source}
 
 
 _DAY = ("day", "start", "end", "deposits", "profit", "return", "index", "drawdown", "worst_drawdown")

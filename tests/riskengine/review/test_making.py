@@ -6,9 +6,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from positions.models import ExchangeSession, Portfolio
-from riskengine.models import Alert, AlertTarget, Review
+from riskengine.models import Alert, AlertTarget, Projection, Review
 from riskengine.services.review import making
 from riskengine.services.review.making import run_reviews
+from riskengine.services.review.sheet import sheet
 from tests import factories
 from tests.riskengine.counts import assert_counted
 from tests.riskengine.review.reviewing import at, decided, look, neighbour, reviewed, trouble, week
@@ -51,6 +52,20 @@ def test_what_it_says_is_what_happened() -> None:
     assert [each["code"] for each in seen["exits"]] == ["EXIT_WAITING"]
     assert [each["number"] for each in seen["revisions"]] == [1]
     assert seen["account"]["period"] == "week of 4 Jan 2021"
+
+
+def test_the_projected_drawdown_stands_beside_the_real_one() -> None:
+    """That of the day of the review: a later projection does not change what was seen."""
+    desk = week()
+    review = reviewed(desk)
+    row = Projection.objects.get(system=desk.portfolio.system)
+    told = review.snapshot["equity"]["projected_drawdown"]
+    assert told == {"low": float(row.max_drawdown_low), "high": float(row.max_drawdown_high), "source": row.source}
+    figures = {each.name: each for each in sheet(review.snapshot)["equity"].figures}
+    assert figures["Projected drawdown"].value == "−30.0% to −40.0%"
+    assert row.source in figures["Projected drawdown"].note
+    del review.snapshot["equity"]["projected_drawdown"]  # one that was made before it was kept
+    assert "Projected drawdown" not in {each.name for each in sheet(review.snapshot)["equity"].figures}
 
 
 def test_an_account_that_never_decided_anything_has_none() -> None:
