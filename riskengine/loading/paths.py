@@ -93,11 +93,13 @@ class Costs:
     """USD by position, shape (n,), a cost above 0; NaN where a fill's mid is not known.
 
     `entry_slippage`, `exit_slippage`: against the mid that was decided on, NaN also where nothing was bought or sold.
-    `spread`: against the mids at the fills; what settled at its expiration has paid none on its way out.
+    `sold`: whether anything was; what settled at its expiration was not. `spread`: against the mids at the fills; what
+    settled has paid none on its way out.
     """
 
     entry_slippage: FloatColumn
     exit_slippage: FloatColumn
+    sold: BoolColumn
     spread: FloatColumn
 
 
@@ -141,11 +143,13 @@ def costs_of(position_ids: Sequence[int]) -> Costs:
     n = len(place)
     slipped = {"buy": np.full(n, np.nan), "sell": np.full(n, np.nan)}
     spread = {"buy": np.full(n, np.nan), "sell": np.zeros(n)}
+    sold = np.zeros(n, np.bool_)
     with connection.cursor() as cursor:
         cursor.execute(_COSTS, [list(position_ids)])
         for position_id, side, against_decision, against_quote, decided, quoted in cursor.fetchall():
             sign = 1.0 if side == "buy" else -1.0
+            sold[place[position_id]] |= side == "sell"
             if decided:
                 slipped[side][place[position_id]] = sign * against_decision
             spread[side][place[position_id]] = sign * against_quote if quoted else np.nan
-    return Costs(slipped["buy"], slipped["sell"], spread["buy"] + spread["sell"])
+    return Costs(slipped["buy"], slipped["sell"], sold, spread["buy"] + spread["sell"])

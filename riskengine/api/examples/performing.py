@@ -202,7 +202,7 @@ PERFORMANCE: dict[str, Any] = {
             "entry_price": 4.55,
             "cost": 48685.0,
             "proceeds": 49755.0,
-            "fees": -139.1,
+            "fees": 139.1,
             "pnl": 930.9,
             "gain": 0.019121,
             "share_of_equity": 0.48685,

@@ -23,6 +23,7 @@ from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.rates import dollars, ratio
 
 PARTS = ("delta", "gamma", "theta", "vega", "spread", "fees", "unexplained")
+OF_A_TRADE = tuple(name for name in PARTS if name != "fees")  # a trade has its fees, whether its parts are known or not
 NO_MINUTES = "no minute of its price was kept"
 TOO_FEW = "too many of its minutes had no usable price"
 NO_QUOTE = "the quote at a fill is not known"
@@ -93,7 +94,7 @@ def costs_record(figures: Figures) -> dict[str, Any]:
     trades, costs = figures.trades, figures.costs
     premium = float(trades.cost.sum())
     entry, exit_ = np.isfinite(costs.entry_slippage), np.isfinite(costs.exit_slippage)
-    both = entry & (exit_ | (trades.proceeds == 0.0))
+    both = entry & (exit_ | ~costs.sold)
     slipped = np.nan_to_num(costs.entry_slippage) + np.nan_to_num(costs.exit_slippage)
     whole = float((slipped + trades.fees)[both].sum())
     gross = float(trades.pnl[both].sum()) + whole
@@ -149,7 +150,7 @@ def trade_rows(figures: Figures) -> list[dict[str, Any]]:
     trades, costs = figures.trades, figures.costs
     rows = []
     for k in range(len(trades)):
-        parts = {name: None if k in figures.reasons else dollars(figures.parts[name][k] / 100.0) for name in PARTS}
+        parts = {name: None if k in figures.reasons else dollars(figures.parts[name][k] / 100.0) for name in OF_A_TRADE}
         rows.append(
             {
                 "position": int(trades.position_id[k]),
@@ -171,7 +172,7 @@ def trade_rows(figures: Figures) -> list[dict[str, Any]]:
                 "multiple_of_minimum": known(trades.scale[k]),
                 "entry_slippage": known(costs.entry_slippage[k]),
                 "exit_slippage": known(costs.exit_slippage[k]),
-                "slipped": known(costs.entry_slippage[k] + np.nan_to_num(costs.exit_slippage[k])),
+                "slipped": known(costs.entry_slippage[k] + (costs.exit_slippage[k] if costs.sold[k] else 0.0)),
                 "mae": known(figures.mae[k]),
                 "mfe": known(figures.mfe[k]),
                 **parts,

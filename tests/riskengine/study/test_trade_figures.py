@@ -108,6 +108,35 @@ def test_what_expired_worthless_slipped_nowhere_and_what_has_no_mid_is_not_known
     assert found["all"] == 123.9
 
 
+def test_what_settled_in_the_money_slipped_nowhere_on_its_way_out(portfolio: Portfolio) -> None:
+    trade(portfolio, cause="settled", out="50.00")
+    figures = figures_of(closed_trades([portfolio.pk], until=LATER))
+    found = costs_record(figures)
+    assert (found["known_trades"], found["all"]) == (1, 123.9)
+    assert trade_rows(figures)[0]["slipped"] == 120.0
+
+
+def test_a_sale_without_the_mid_it_was_decided_on_leaves_the_slippage_of_the_trade_unknown(
+    portfolio: Portfolio,
+) -> None:
+    fill(trade(portfolio), Side.SELL, "40.00", None, None, 10)
+    row = trade_rows(figures_of(closed_trades([portfolio.pk], until=LATER)))[0]
+    assert (row["entry_slippage"], row["exit_slippage"], row["slipped"]) == (120.0, None, None)
+
+
+def test_a_trade_shows_its_fees_whether_its_parts_are_known_or_not(portfolio: Portfolio) -> None:
+    for kept in (True, False):
+        position = trade(portfolio)
+        fill(position, Side.SELL, "40.00", "40.50", ("40.00", "40.30"), 10)
+        if kept:
+            mark(position)
+    rows = trade_rows(figures_of(closed_trades([portfolio.pk], until=LATER)))
+    assert {row["delta"] is None for row in rows} == {True, False}
+    for row in rows:
+        assert row["fees"] == 3.9
+        assert row["pnl"] == pytest.approx(row["proceeds"] - row["cost"] - row["fees"])
+
+
 def test_how_far_it_went_is_of_the_minutes_it_was_held(portfolio: Portfolio) -> None:
     position = trade(portfolio)
     mark(position, 14)  # the last three after it was sold
