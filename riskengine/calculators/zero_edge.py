@@ -83,8 +83,9 @@ class Looks:
 
 
 def looks_0dte(seconds_to_close: int, forced_close_minutes: float) -> Looks:
-    """From an entry so many seconds before the close, every 30 s to the forced close."""
-    last = int(forced_close_minutes * 60)
+    """From an entry so many seconds before the close, every 30 s to the forced close. Where that has come already, what
+    is bought is sold at once."""
+    last = min(int(forced_close_minutes * 60), seconds_to_close)
     to_close = np.arange(seconds_to_close - CHECK_SECONDS, last - 1, -CHECK_SECONDS, dtype=np.int64)
     if not len(to_close) or to_close[-1] > last:
         to_close = np.append(to_close, last)

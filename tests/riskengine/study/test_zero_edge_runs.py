@@ -64,6 +64,25 @@ def test_other_exits_are_another_question() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_exits_that_close_before_an_entry_sell_it_at_once_and_stop_no_other() -> None:
+    of = factories.portfolio()
+    revise_profile(
+        profile=of.profile,
+        based_on=1,
+        numbers={"forced_close_minutes": 390},
+        ladders={},
+        reason="Nothing is held.",
+        author=of.owner,
+        now=timezone.now(),
+    )
+    assert compute_missing(now=timezone.now(), most=9) == 3
+    for run in ZeroEdgeRun.objects.all():
+        assert run.expectancy == pytest.approx(-0.01, abs=0.001)  # the spread, twice
+        assert run.expectancy_before_costs == 0.0
+    assert compute_missing(now=timezone.now(), most=9) == 0
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_seven_day_account_has_its_own() -> None:
     of = factories.portfolio(of=factories.profile("mag7-7dte"), cash=Decimal(100_000))
     assert compute_missing(now=timezone.now(), most=9) == 1
