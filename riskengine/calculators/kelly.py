@@ -31,7 +31,8 @@ def two_outcome_fraction(win_probability: Number, gain: Number, loss: Number) ->
 
 def ruins(probability: FloatColumn, payoff: FloatColumn, fraction: float) -> BoolColumn:
     """Which outcomes, shape (k,), can happen and leave nothing of wealth."""
-    return np.asarray((probability > 0.0) & ~above(1.0 + fraction * payoff, 0.0))
+    with np.errstate(over="ignore"):
+        return np.asarray((probability > 0.0) & ~above(1.0 + fraction * payoff, 0.0))
 
 
 def expected_log_growth(probability: FloatColumn, payoff: FloatColumn, fraction: float) -> float:
@@ -45,7 +46,8 @@ def expected_log_growth(probability: FloatColumn, payoff: FloatColumn, fraction:
     if ruins(probability, payoff, fraction).any():
         return -math.inf
     happens = probability > 0.0
-    return math.fsum(probability[happens] * np.log1p(fraction * payoff[happens]))
+    with np.errstate(over="ignore"):
+        return math.fsum(probability[happens] * np.log1p(fraction * payoff[happens]))
 
 
 def growth_optimal_fraction(probability: FloatColumn, payoff: FloatColumn) -> float:
@@ -69,7 +71,9 @@ def growth_optimal_fraction(probability: FloatColumn, payoff: FloatColumn) -> fl
         return math.inf
     low, high = 0.0, -1.0 / float(b.min())
     middle = 0.5 * high
-    with np.errstate(divide="ignore"):  # one digit from ruin 1 + f b may round to 0: growth falls without end there
+    with np.errstate(
+        divide="ignore", over="ignore"
+    ):  # one digit from ruin 1 + f b may round to 0: growth falls without end there
         while low < middle < high:
             if math.fsum(p * b / (1.0 + middle * b)) > 0.0:
                 low = middle

@@ -106,7 +106,7 @@ def _standard_deviation(returns: FloatColumn) -> float:
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:
-    return _defined(numerator / denominator) if denominator != 0.0 else None
+    return _defined(numerator / denominator) if denominator != 0.0 and np.isfinite(denominator) else None
 
 
 def _defined(value: float) -> float | None:

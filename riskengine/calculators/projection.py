@@ -13,6 +13,7 @@ from riskengine.calculators.columns import TOLERANCE, FloatColumn, above, at_lea
 
 MOST_OUTCOMES = 256  # the drawn outcome is kept in one byte a path
 
+_LARGEST = float(np.finfo(np.float64).max)
 _PATHS = 16_384  # paths walked together: their columns stay in a core's cache for all their bets
 
 
@@ -145,9 +146,11 @@ def _walk(
         from_peak *= factor
         np.minimum(from_peak, 1.0, out=from_peak)
         np.minimum(lowest, from_peak, out=lowest)
+    wealth[np.isnan(wealth)] = 0.0  # beyond float64, and then ruined
     return lowest
 
 
 def _kept(multiplier: FloatColumn) -> FloatColumn:
-    """What a bet leaves of each dollar of wealth: nothing after ruin, also where rounding left 1e-17."""
-    return np.where(above(multiplier, 0.0), multiplier, 0.0)
+    """What a bet leaves of each dollar of wealth: nothing after ruin, also where rounding left 1e-17. Never infinite,
+    or what is ruined would not stay so."""
+    return np.where(above(multiplier, 0.0), np.minimum(multiplier, _LARGEST), 0.0)

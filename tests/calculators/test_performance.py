@@ -121,6 +121,11 @@ def test_what_is_beyond_float64_is_not_defined():
     assert found.win_rate == 1.0
 
 
+def test_a_spread_beyond_float64_makes_no_ratio_of_nothing():
+    found = of(1e200, -1e200)
+    assert (found.volatility, found.sharpe, found.sortino) == (None, None, None)
+
+
 @given(returns_of, st.sampled_from([0.125, 0.5, 2.0]))
 def test_ratios_do_not_depend_on_the_size_of_the_bet(returns, scale):
     plain, scaled = of(*returns), of(*(scale * r for r in returns))

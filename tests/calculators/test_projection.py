@@ -171,6 +171,16 @@ def test_more_bets_than_float64_holds_keep_their_drawdowns():
     assert found.drawdown == (1.0, 0.0)
 
 
+def test_what_is_ruined_stays_so_whatever_would_be_won_after():
+    """Also where the gain, or the wealth before it, is beyond float64."""
+    for payoff, fraction in ((1e299, 1e299), (1e200, 1.0)):
+        bet = wager((0.5, payoff), (0.5, -1.0), fraction=fraction, bets=10)
+        found = project(bet, paths=4_000, seed=12, levels=[1], drawdowns=[1.0])
+        assert found.drawdown[0] == pytest.approx(1 - 0.5**10, abs=0.003)
+        assert found.above[0] == pytest.approx(0.5**10, abs=0.003)
+        assert found.median == 0.0
+
+
 def test_blocks_of_paths_add_up(monkeypatch):
     monkeypatch.setattr(projection, "_PATHS", 1000)
     bet = wager((0.5, 1), (0.5, -1), fraction=0.5, bets=1)
