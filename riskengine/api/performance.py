@@ -66,8 +66,9 @@ GroupSerializer = shape(
     **numbers("win_rate low high expectancy expectancy_low expectancy_high average_win average_loss payoff"),
     **numbers("profit_factor gained lost best worst pnl fees cost"),
     verdict=serializers.ChoiceField(
-        ["luck", "above", "below", "one", "none"],
-        help_text="Where the 95% interval of the expectancy lies: around nothing, above, below; or too few trades.",
+        ["luck", "above", "below", "few", "one", "none"],
+        help_text="Where the 95% interval of the expectancy lies: around nothing, above, below; few: on one side of "
+        "nothing, by 30 trades or fewer, which establish nothing; or one trade, or none.",
     ),
 )
 SummarySerializer = type(

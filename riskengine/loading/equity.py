@@ -30,8 +30,13 @@ _DAYS = """
     WHERE s.portfolio_id = %(portfolio)s AND s.taken_at <= %(until)s
     ORDER BY s.session_on
 """
+# What was paid in or out since the last check is cash, and no loss or gain until the next one.
 _NOW = """
-    SELECT r.equity::float8 FROM riskengine_reading r
+    SELECT r.equity::float8 + coalesce((
+        SELECT sum(amount) FROM positions_cashmovement m
+        WHERE m.portfolio_id = r.portfolio_id AND m.kind IN ('deposit', 'withdrawal') AND m.moved_at > r.market_at
+          AND m.moved_at <= %(until)s), 0)::float8
+    FROM riskengine_reading r
     WHERE r.portfolio_id = %(portfolio)s AND r.state = 'known' AND r.market_at <= %(until)s AND r.market_at >= (
         SELECT max(taken_at) FROM positions_equitysnapshot
         WHERE portfolio_id = r.portfolio_id AND taken_at <= %(until)s)
@@ -40,8 +45,8 @@ _NOW = """
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EquityDays:
-    """One row a session, shape (n,). `end` of the running one is what the last risk check found, NaN when that is not
-    known. `runs`: the last row is still going on, and its numbers will change."""
+    """One row a session, shape (n,). `end` of the running one is what the last risk check found and what was paid in
+    since, NaN when that is not known. `runs`: the last row is still going on, and its numbers will change."""
 
     day: tuple[date, ...]
     start: FloatColumn
@@ -65,8 +70,10 @@ class EquityDays:
 
     @property
     def index(self) -> FloatColumn:
-        """One dollar from the first day on, after each day: time-weighted, so that deposits do not show."""
-        return np.cumprod(1.0 + self.returns).astype(np.float64, copy=False)
+        """One dollar from the first day on, after each day: time-weighted, so that deposits do not show. A day on which
+        nothing was there to lose, and nothing was made, leaves it."""
+        idle = (self.start <= 0.0) & (self.deposits <= 0.0) & (self.profit == 0.0)
+        return np.cumprod(np.where(idle, 1.0, 1.0 + self.returns)).astype(np.float64, copy=False)
 
     def take(self, first: date | None, last: date | None) -> "EquityDays":
         """The days from `first` to `last`, both included."""

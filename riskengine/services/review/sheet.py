@@ -13,6 +13,7 @@ from riskengine.calculators import wording
 UNKNOWN = "not known"
 VERDICTS = {
     "luck": "this record cannot be told from luck",
+    "few": "the interval lies on one side, and 30 trades or fewer still cannot tell it from luck",
     "one": "one trade says nothing",
     "above": "more than luck alone would usually bring, if these trades are independent of one another",
     "below": "a loss that bad luck alone would rarely bring",

@@ -30,6 +30,8 @@ def verdict(record: Record) -> str:
     if record.low is None or record.high is None or record.expectancy is None:
         return f"{n:,} trades, and what they gained per dollar is not known."
     interval = f"the 95% interval of what a dollar bet gains runs from {_signed(record.low)} to {_signed(record.high)}"
+    if record.high < 0.0 and n <= FEW and (record.as_well is None or record.as_well <= 1.0 - UNLIKELY):
+        return f"{_trades(n)} are too few to tell this record from luck: {interval}. {_beaten(record)}".strip()
     if record.high < 0.0:
         return f"{_trades(n)} speak against an edge: {interval}. {_beaten(record)}{_few(n)}".strip()
     if record.low > 0.0 and record.as_well is not None and record.as_well < UNLIKELY and n <= FEW:
@@ -44,8 +46,10 @@ def verdict(record: Record) -> str:
         )
     if record.as_well is None:
         rest = "How often an account without any edge does as well is being computed."
+        if record.low > 0.0 and n <= FEW:
+            return f"{_trades(n)} are too few to tell this record from luck: {interval}. {rest}"
         if record.low > 0.0:
-            return f"{_trades(n)} gained more than chance around nothing explains: {interval}. {rest}{_few(n)}"
+            return f"{_trades(n)} gained more than chance around nothing explains: {interval}. {rest}"
         return f"{_trades(n)} cannot tell this record from luck: {interval}. {rest}"
     return (
         f"{_trades(n)} cannot tell this record from luck: an account without any edge does at least as well in "

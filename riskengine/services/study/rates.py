@@ -9,8 +9,9 @@ from riskengine.calculators.columns import FloatColumn
 from riskengine.calculators.performance import expectancy, wilson_interval
 from riskengine.loading.trades import Trades
 from riskengine.services.decide.inputs import known
+from riskengine.services.study.luck_words import FEW as ESTABLISHES_NOTHING
 
-LUCK, ABOVE, BELOW, ONE, NONE = "luck", "above", "below", "one", "none"
+LUCK, ABOVE, BELOW, FEW, ONE, NONE = "luck", "above", "below", "few", "one", "none"
 
 
 def rates(trades: Trades) -> dict[str, Any]:
@@ -18,7 +19,8 @@ def rates(trades: Trades) -> dict[str, Any]:
 
     `n` closed trades; `wins` of the `rated` ones, those that something was paid for. `payoff` is the average gain over
     the average loss, per dollar; `profit_factor` dollars gained over dollars lost. `verdict`: whether the 95% interval
-    of the expectancy lies above nothing, below it, or around it (luck). None: nothing to average.
+    of the expectancy lies above nothing, below it, or around it (luck); few where it lies on one side but 30 trades or
+    fewer say so (W14): two losses at one stop have a narrow interval. None: nothing to average.
     """
     gain = trades.gain
     gain = gain[np.isfinite(gain)]
@@ -83,4 +85,8 @@ def dollars(value: Any) -> float:
 def _verdict(rated: int, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ONE if rated else NONE
-    return ABOVE if low > 0.0 else BELOW if high < 0.0 else LUCK
+    if low <= 0.0 <= high:
+        return LUCK
+    if rated <= ESTABLISHES_NOTHING:
+        return FEW
+    return ABOVE if low > 0.0 else BELOW

@@ -191,6 +191,10 @@ def test_the_newest_row_is_in_force_from_its_time_on() -> None:
         (200, -0.01, 0.05, 0.31, "does at least as well in 31% of cases"),
         (200, -0.05, -0.01, 0.97, "200 trades speak against an edge"),
         (200, 0.01, 0.05, None, "is being computed"),
+        (2, -0.28, -0.23, 0.82, "2 trades are too few to tell this record from luck"),  # two stops: a coin does that
+        (2, -0.28, -0.23, None, "2 trades are too few to tell this record from luck"),
+        (9, -0.28, -0.23, 0.999, "9 trades speak against an edge"),
+        (2, 0.09, 0.11, None, "2 trades are too few to tell this record from luck"),
         (2, None, None, None, "is not known"),
     ],
 )  # fmt: skip

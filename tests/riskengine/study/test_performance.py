@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from positions.models import CashKind, CashMovement, EquitySnapshot, Portfolio, Position
-from riskengine.models import ReadingPoint
+from riskengine.models import Reading, ReadingPoint
 from riskengine.services.study.performance import performance, period
 from tests import factories
 from tests.riskengine.counts import assert_counted
@@ -67,7 +67,57 @@ def test_only_losses_have_no_average_win() -> None:
     trades = performance(portfolio, now=LATER)["trades"]
     assert (trades["wins"], trades["average_win"], trades["payoff"], trades["profit_factor"]) == (0, None, None, 0.0)
     assert trades["average_loss"] == pytest.approx(0.15)
-    assert trades["verdict"] == "below"
+    assert trades["verdict"] == "few"  # a narrow interval of three, and three losses are what a coin does
+
+
+def test_few_trades_on_one_side_are_no_verdict_and_many_are() -> None:
+    portfolio = factories.portfolio()
+    for number in range(30):
+        closed(portfolio, f"-{1332 + number}.00")
+    assert performance(portfolio, now=LATER)["trades"]["verdict"] == "few"
+    page = reader(portfolio).get(f"/portfolios/{portfolio.slug}/performance/").content.decode()
+    assert "30 trades or fewer still cannot tell it from luck" in page
+    assert "rarely bring" not in page
+    closed(portfolio, "-1332.00")
+    assert performance(portfolio, now=LATER)["trades"]["verdict"] == "below"
+
+
+def test_what_is_paid_in_after_the_last_check_is_no_loss_until_the_next() -> None:
+    """A deposit on a weekend: the last check of Friday does not have it."""
+    portfolio = factories.portfolio()
+    sessions(portfolio, 60_000, 60_600)
+    found_at = datetime(2021, 1, 5, 21, tzinfo=UTC)
+    Reading.objects.create(
+        portfolio=portfolio, state="known", judged_at=found_at, market_at=found_at, equity=Decimal(60_900),
+        cash=Decimal(60_900),
+    )  # fmt: skip
+    for hours, amount in ((-2, 1_000), (12, 20_000)):  # the first is in what the check found
+        CashMovement.objects.create(
+            portfolio=portfolio,
+            kind=CashKind.DEPOSIT,
+            amount=Decimal(amount),
+            moved_at=found_at + timedelta(hours=hours),
+            settles_on=date(2021, 1, 6),
+        )
+    last = performance(portfolio, now=LATER)["equity"]["days"][-1]
+    assert (last["end"], last["deposits"], last["profit"]) == (80_900.0, 21_000.0, -700.0)
+
+
+def test_days_on_which_there_was_nothing_to_lose_do_not_end_the_curve() -> None:
+    portfolio = factories.portfolio()
+    sessions(portfolio, 60_000, 0, 0, 30_000, 27_000)
+    for day, amount in ((4, -60_000), (6, 30_000)):
+        CashMovement.objects.create(
+            portfolio=portfolio,
+            kind=CashKind.WITHDRAWAL if amount < 0 else CashKind.DEPOSIT,
+            amount=Decimal(amount),
+            moved_at=datetime(2021, 1, day, 20, tzinfo=UTC),
+            settles_on=date(2021, 1, day),
+        )
+    found = performance(portfolio, now=LATER)
+    assert [each["index"] for each in found["equity"]["days"][:4]] == [1.0, 1.0, 1.0, 0.9]
+    assert found["equity"]["max_drawdown"] == pytest.approx(-0.1)
+    assert found["returns"]["n"] == 3  # a day without money has no return
 
 
 def test_a_deposit_in_the_middle_is_no_gain() -> None:
