@@ -1,6 +1,6 @@
 """What happened in an account between two instants of its market time: decided, filled, closed, stopped, told.
 
-Plain rows, the oldest first, for reports that are kept. Each is one statement; at most `MOST` rows of a kind.
+Plain rows, the oldest first, for reports that are kept. Each is one statement; at most `MOST` rows of a kind, the last.
 """
 
 from collections.abc import Collection
@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 
 from positions.market.calendar import new_york_instant
 from positions.models import ClockKind, Decision, DecisionIntent, Fill, Portfolio, PortfolioStateChange, Position, Side
+from riskengine.loading.executions import SETTLED
 from riskengine.models import Alert, BreakerEvent, NightReport, Signal
 
 MOST = 500
@@ -92,31 +93,55 @@ def revisions_used(window: Window) -> list[dict[str, Any]]:
 
 def fills(window: Window) -> list[Fill]:
     rows = Fill.objects.filter(position__portfolio=window.portfolio, **window.within("filled_at"))
-    return list(rows.select_related("order__parent", "position__contract").order_by("filled_at", "id")[:MOST])
+    return list(rows.select_related("order__parent", "position__contract").order_by("-filled_at", "-id")[:MOST])[::-1]
 
 
 def positions_touched(window: Window) -> list[Position]:
     """Bought or closed in the window, or held all through it; each with what was decided."""
+    rows = _touched(window).select_related("contract", "decision")
+    return list(rows.order_by("-entry_at", "-id")[:MOST])[::-1]
+
+
+def count_touched(window: Window) -> int:
+    """How many those are, however many are given."""
+    return _touched(window).count()
+
+
+def _touched(window: Window) -> QuerySet[Position]:
     rows = window.portfolio.positions.filter(entry_at__lt=window.after)
-    rows = rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first))
-    return list(rows.select_related("contract", "decision").order_by("entry_at", "id")[:MOST])
+    return rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first))
 
 
-def sold_after(position_ids: Collection[int], after: datetime) -> dict[int, int]:
-    """Contracts sold later than `after`, by position."""
-    rows = Fill.objects.filter(position__in=list(position_ids), order__side=Side.SELL, filled_at__gt=after)
-    return dict(rows.order_by().values_list("position").annotate(n=Sum("quantity")))
+def open_at(positions: Collection[Position], instant: datetime) -> dict[int, int]:
+    """Contracts that were open at an instant, by position, whatever was sold or settled later."""
+    if not positions:
+        return {}
+    sells = Fill.objects.filter(position__in=[each.pk for each in positions], order__side=Side.SELL).order_by()
+    since = Sum("quantity", filter=Q(filled_at__gt=instant), default=0)
+    rows = sells.values_list("position").annotate(n=Sum("quantity"), since=since)
+    sold = {pk: (n, later) for pk, n, later in rows}
+    found = {}
+    for each in positions:
+        n, later = sold.get(each.pk, (0, 0))
+        settled = each.closed_at is not None and each.closed_at > instant and each.close_cause in SETTLED
+        found[each.pk] = each.quantity_open + later + (each.quantity_opened - n if settled else 0)
+    return found
 
 
 def breaker_events(window: Window) -> list[BreakerEvent]:
     rows = window.portfolio.breaker_events.filter(**window.within("happened_at"))
-    return list(rows.select_related("breaker__underlying").order_by("happened_at", "id")[:MOST])
+    return list(rows.select_related("breaker__underlying").order_by("-happened_at", "-id")[:MOST])[::-1]
+
+
+def breaker_counts(window: Window) -> dict[str, int]:
+    """How many events of each kind there were, however many are given."""
+    rows = window.portfolio.breaker_events.filter(**window.within("happened_at"))
+    return dict(rows.order_by().values_list("kind").annotate(n=Count("id")))
 
 
 def state_changes(window: Window) -> list[PortfolioStateChange]:
-    return list(
-        window.portfolio.state_changes.filter(**window.within("changed_at")).order_by("changed_at", "id")[:MOST]
-    )
+    rows = window.portfolio.state_changes.filter(**window.within("changed_at"))
+    return list(rows.order_by("-changed_at", "-id")[:MOST])[::-1]
 
 
 def _alerts(window: Window, without: Collection[str]) -> QuerySet[Alert]:
@@ -131,21 +156,21 @@ def _alerts(window: Window, without: Collection[str]) -> QuerySet[Alert]:
 
 def alerts(window: Window, *, without: Collection[str]) -> list[Alert]:
     """All but those of the codes `without`, each with its `at`."""
-    return list(_alerts(window, without).select_related("acknowledged_by").order_by("at", "id")[:MOST])
+    return list(_alerts(window, without).select_related("acknowledged_by").order_by("-at", "-id")[:MOST])[::-1]
 
 
 def alerts_by_code(window: Window, *, without: Collection[str]) -> list[dict[str, Any]]:
-    """By code: how many, how many of them that asked for an answer got none, and the last one's title."""
+    """By code and title, as one code may say it of several things (L1, L2): how many, and how many of them that asked
+    for an answer got none."""
     rows = (
         _alerts(window, without)
-        .values("code", "severity")
+        .values("code", "severity", "title")
         .annotate(
             n=Count("id"),
             unanswered=Count("id", filter=Q(acknowledged_at__isnull=True) & ~Q(severity="info")),
-            title=Max("title"),
         )
     )
-    return list(rows.order_by("-n", "code"))
+    return list(rows.order_by("-n", "code", "title", "severity"))
 
 
 def signals_by_fate(window: Window) -> list[dict[str, Any]]:

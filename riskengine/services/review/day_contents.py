@@ -1,12 +1,11 @@
 """What the report of a day says, as plain data: money USD, prices USD a share, times New York with offset."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from positions.market.calendar import Session
 from positions.models import Decision, Fill, OrderIntent, Portfolio, Position, Side
-from positions.models.position import PositionStatus
 from riskengine.loading import happened
 from riskengine.loading.equity import equity_days
 from riskengine.loading.happened import Window
@@ -167,16 +166,11 @@ def _held(touched: Sequence[Position], session: Session, at: datetime) -> list[d
         and each.contract.expiration_on > session.day
     ]
     marks = last_marks([each.pk for each in held], until=min(at, session.closes_at)) if held else {}
-    sold_since = happened.sold_after([each.pk for each in held], session.closes_at) if held else {}
-    return [_row(each, marks.get(each.pk), sold_since.get(each.pk, 0)) for each in _open(held)]
+    contracts = happened.open_at(held, session.closes_at)
+    return [_row(each, marks.get(each.pk), contracts[each.pk]) for each in held]
 
 
-def _open(held: Iterable[Position]) -> list[Position]:
-    return [each for each in held if each.status != PositionStatus.EXPIRED]
-
-
-def _row(position: Position, mark: tuple[float | None, datetime] | None, sold_since: int) -> dict[str, Any]:
-    contracts = position.quantity_open + sold_since
+def _row(position: Position, mark: tuple[float | None, datetime] | None, contracts: int) -> dict[str, Any]:
     bid = None if mark is None else mark[0]
     entry = float(position.average_entry_price)
     return {

@@ -286,10 +286,16 @@ def _signals(signals: Sequence[Mapping[str, Any]], tiers: Sequence[Mapping[str, 
 def _guards(snapshot: Mapping[str, Any]) -> Section:
     alerts, breakers, states = snapshot["alerts"], snapshot["breakers"], snapshot["states"]
     unanswered = sum(each["unanswered"] for each in alerts)
+    of = snapshot.get("breakers_of") or {
+        "events": len(breakers),
+        "tripped": sum(each["kind"] == "Tripped" for each in breakers),
+    }
     lead = (
         f"{sum(each['n'] for each in alerts):,} alerts, {unanswered:,} that asked for an answer and got none; "
-        f"{sum(each['kind'] == 'Tripped' for each in breakers):,} breakers tripped."
+        f"breakers tripped {of['tripped']:,} time{'s' * (of['tripped'] != 1)}."
     )
+    if of["events"] > len(breakers):
+        lead += f" The last {len(breakers):,} of {of['events']:,} events of breakers are listed."
     tables = []
     if alerts:
         tables.append(

@@ -12,6 +12,7 @@ from positions.market.clock import market_now
 from positions.models import Mode, Portfolio, Position, State
 from riskengine.loading import happened
 from riskengine.loading.happened import Window
+from riskengine.models import BreakerEventKind
 from riskengine.services.decide.explanation import BINDING_LABELS
 from riskengine.services.decide.inputs import ny
 from riskengine.services.review.periods import Period
@@ -21,7 +22,7 @@ from riskengine.services.watch.words import contract_label
 
 VERSION = 1
 BETS_SHOWN = 60
-EVENTS_SHOWN = 40
+EVENTS_SHOWN = 200
 OWN_ALERTS = ("REVIEW_DUE", "REVIEW_CHANGE_DUE", "DAY_REPORT")  # what reports say of themselves is no news
 LATE_EXITS = ("EXIT_WAITING", "EXIT_FAILING", "EXIT_ERROR", "FORCED_CLOSE_LATE")
 
@@ -33,6 +34,7 @@ def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str
     verdicts = happened.verdicts(window)
     touched = happened.positions_touched(window)
     told = happened.alerts_by_code(window, without=OWN_ALERTS)
+    events = happened.breaker_counts(window)
     return {
         "version": VERSION,
         "account": _account(portfolio, period, now),
@@ -47,8 +49,9 @@ def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str
         "refusals": _refusals(verdicts, window),
         "exits": [each for each in told if each["code"] in LATE_EXITS],
         "signals": happened.signals_by_fate(window),
-        "breakers": [breaker_row(each) for each in happened.breaker_events(window)[:EVENTS_SHOWN]],
-        "states": [state_row(each) for each in happened.state_changes(window)[:EVENTS_SHOWN]],
+        "breakers": [breaker_row(each) for each in happened.breaker_events(window)[-EVENTS_SHOWN:]],
+        "breakers_of": {"events": sum(events.values()), "tripped": events.get(str(BreakerEventKind.TRIPPED), 0)},
+        "states": [state_row(each) for each in happened.state_changes(window)[-EVENTS_SHOWN:]],
         "alerts": told,
         "nights": [_night(each) for each in happened.nights(portfolio, period.first, period.last)],
         "revisions": happened.revisions_used(window),
@@ -104,12 +107,14 @@ def _exposure(record: Mapping[str, Any], window: Window) -> dict[str, Any]:
 
 
 def _decisions(verdicts: Mapping[str, int], touched: Sequence[Position], window: Window) -> dict[str, Any]:
-    bets = [bet_row(each) for each in touched]
+    outlived = [each for each in touched if each.closed_at is None or each.closed_at >= window.after]
+    then = happened.open_at(outlived, window.after)
+    bets = [bet_row(each, then.get(each.pk)) for each in touched]
     return {
         "approved": verdicts.get("", 0),
         "refused": sum(verdicts.values()) - verdicts.get("", 0),
         "bets": bets[-BETS_SHOWN:],
-        "of": len(bets),
+        "of": len(bets) if len(bets) < happened.MOST else happened.count_touched(window),
         "departed": [each for each in bets if each["departed"]],
         "bound": [
             {"rule": rule, "label": BINDING_LABELS.get(rule, rule), "n": n}
@@ -118,23 +123,25 @@ def _decisions(verdicts: Mapping[str, int], touched: Sequence[Position], window:
     }
 
 
-def bet_row(position: Position) -> dict[str, Any]:
-    """A position beside what was decided of it. `departed` says where it did not follow; empty: it did."""
+def bet_row(position: Position, held: int | None) -> dict[str, Any]:
+    """A position beside what was decided of it. `held`: its contracts at the end of the period, None where it was
+    closed by then; what became of them later is the next period's. `departed`: how it did not follow; empty: it did."""
+    over = held is None
     decision = position.decision
     entry = float(position.average_entry_price)
     return {
         "position": position.pk,
         "label": contract_label(position.contract),
         "entry_at": ny(position.entry_at),
-        "closed_at": ny(position.closed_at),
+        "closed_at": ny(position.closed_at) if over else None,
         "contracts": position.quantity_opened,
-        "open": position.quantity_open,
+        "open": held or 0,
         "entry": entry,
         "cost": float(position.entry_cost),
         "minimum": float(position.min_size_at_entry),
         "scale": float(position.scale_multiplier),
-        "cause": CLOSE_WORDS.get(position.close_cause, position.close_cause.replace("_", " ")),
-        "pnl": None if position.closed_at is None else float(position.realised_pnl),
+        "cause": CLOSE_WORDS.get(position.close_cause, position.close_cause.replace("_", " ")) if over else "",
+        "pnl": float(position.realised_pnl) if over else None,
         "decision": None if decision is None else decision.pk,
         "decided": None if decision is None else decision.contracts,
         "limit": None if decision is None or decision.limit_price is None else float(decision.limit_price),
