@@ -33,9 +33,10 @@ class ClosedSlices:
         return self.contracts > 0
 
     @property
-    def counted(self) -> BoolColumn:
-        """Reached or not: a deferred one is neither, its share was sold by the next."""
-        return self.hit | ~self.deferred
+    def reached(self) -> BoolColumn:
+        """Sold of, or crossed and too small to sell of: leaving those out would leave out only positions that came as
+        far, and the rate of the others would be too low."""
+        return self.hit | self.deferred
 
     @property
     def paid(self) -> FloatColumn:
@@ -65,9 +66,10 @@ class ClosedSlices:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One tier. `positions` had it, `hits` reached it: `low` to `high` is the Wilson interval of that rate, NaN without
-    any. Of the `compared` ones the differences are taken less held, USD and per dollar the slice had cost, each with
-    its mean and 95% interval. `gain` is what the hits took per dollar they had cost."""
+    """One tier. `positions` had it, `hits` reached it, the `deferred` of them without selling: `low` to `high` is the
+    Wilson interval of that rate, NaN without any. Of the `compared` ones the differences are taken less held, USD and
+    per dollar the slice had cost, each with its mean and 95% interval. `gain` is what was taken per dollar that what
+    was sold had cost."""
 
     positions: int
     hits: int
@@ -97,7 +99,7 @@ class Effect:
 def effect(slices: ClosedSlices) -> Effect:
     """What the slices of one tier did together."""
     hit = slices.hit
-    positions, hits = int(slices.counted.sum()), int(hit.sum())
+    positions, hits = len(hit), int(slices.reached.sum())
     low, high = wilson_interval(np.array([hits]), np.array([positions]))
     taken, held = slices.taken, slices.kept
     compared = hit & np.isfinite(held)

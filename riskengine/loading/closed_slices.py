@@ -12,9 +12,10 @@ from riskengine.calculators.slices import ClosedSlices
 
 SETTLED = ["settled", "expired"]  # causes of positions.services.settlement: no order sold what was left
 
-# The last order that sold of a position, with what it sold at on average; what was settled at its expiration has
-# a price of its own. A slice that this order sold itself is not compared with it. After a split prices are those of
-# another contract.
+# A slice that was crossed and too small to sell a contract is cancelled with the rest when its position closes: only
+# its event still says so. The last order that sold of a position, with what it sold at on average; what was settled at
+# its expiration has a price of its own. A slice that this order sold itself is not compared with it. After a split
+# prices are those of another contract.
 _SLICES = """
     WITH closed AS MATERIALIZED (
         SELECT p.id, p.regime, p.average_entry_price, p.quantity_opened, p.exit_proceeds, p.close_cause, c.multiplier
@@ -38,8 +39,11 @@ _SLICES = """
         FROM closed JOIN positions_partialprofittaking t ON t.position_id = closed.id
         JOIN positions_fill f ON f.id = t.fill_id JOIN positions_order o ON o.id = f.order_id
         GROUP BY 1
+    ), carried AS (
+        SELECT DISTINCT e.position_id, e.after->>'number' AS number
+        FROM closed JOIN positions_positionevent e ON e.position_id = closed.id AND e.kind = 'slice_deferred'
     )
-    SELECT p.id, p.regime, s.number, s.threshold::float8, coalesce(t.contracts, 0), s.state = 'deferred',
+    SELECT p.id, p.regime, s.number, s.threshold::float8, coalesce(t.contracts, 0), d.number IS NOT NULL,
            p.average_entry_price::float8, t.price::float8,
            CASE WHEN p.close_cause = ANY(%(settled)s) THEN
                     (p.exit_proceeds / p.multiplier - coalesce(g.worth, 0))
@@ -49,6 +53,7 @@ _SLICES = """
            p.multiplier
     FROM closed p JOIN positions_exitslice s ON s.position_id = p.id
     LEFT JOIN taken t ON t.slice_id = s.id
+    LEFT JOIN carried d ON d.position_id = p.id AND d.number = s.number::text
     LEFT JOIN last l ON l.position_id = p.id
     LEFT JOIN together g ON g.position_id = p.id
     ORDER BY p.id, s.number

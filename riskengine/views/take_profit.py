@@ -99,7 +99,11 @@ def _suggested_address(ladder: str, suggested: dict[str, Any] | None) -> str:
     study = suggested and suggested["study"]
     if not study or not study["steps"]:
         return ""
-    return _address(ladder, steps_of([(each["threshold"], each["share"]) for each in study["steps"]]), study="1")
+    return _address(ladder, _suggested(study), study="1")
+
+
+def _suggested(study: dict[str, Any]) -> tuple[Step, ...]:
+    return steps_of([(each["threshold"], each["share"]) for each in study["steps"]])
 
 
 @never_cache
@@ -122,7 +126,7 @@ def take(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             reason = LadderRevisionForm(
                 request.POST or None,
-                initial={"based_on": change["based_on"], "reason": _reason(request, portfolio, form.name)},
+                initial={"based_on": change["based_on"], "reason": _reason(request, portfolio, form.name, steps)},
             )
             if request.method == "POST" and reason.is_valid() and _taken(request, portfolio, form.name, steps, reason):
                 return redirect("take-profit", slug)
@@ -131,11 +135,13 @@ def take(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "riskengine/take_ladder.html", header(request.user, now, portfolio) | context, status=status)
 
 
-def _reason(request: HttpRequest, portfolio: Portfolio, ladder: str) -> str:
-    """The figures of the study, where the ladder comes from one."""
+def _reason(request: HttpRequest, portfolio: Portfolio, ladder: str, steps: tuple[Step, ...]) -> str:
+    """The figures of the study, where it suggests this ladder: since it was looked at it may suggest another."""
     if request.method == "POST":
         return ""
     study = suggestion(portfolio, ladder, now=timezone.now())["study"] if request.GET.get("study") else None
+    if study and (not study["steps"] or _suggested(study) != steps):
+        study = None
     return reason_of(study, LADDERS[ladder].label)
 
 

@@ -241,6 +241,11 @@ def _verdict(found: WalkForward, others: int, n: int) -> str:
     out = found.difference
     if out.mean is None or out.low is None or out.high is None:
         return "The later trades do not say what the choice is worth."
+    if all(each.chosen == 0 for each in found.folds):
+        return (
+            f"On all {n:,} trades another ladder is best, but before each block of later ones the present ladder was "
+            "chosen: no later trade has judged the other."
+        )
     more = f"{_signed(abs(out.mean))[1:]} {'more' if out.mean >= 0.0 else 'less'} per dollar than the present one"
     said = (
         f"On the {found.tested:,} later trades the ladders chosen before them made {more} "
@@ -248,6 +253,8 @@ def _verdict(found: WalkForward, others: int, n: int) -> str:
     )
     if found.holds:
         return f"{said}: the later trades confirm the choosing."
+    if out.high < 0.0:
+        return f"{said}: the later trades speak against the choosing, and the present ladder may stay."
     return f"{said}: that is not told from luck, and the present ladder may as well stay."
 
 

@@ -110,7 +110,10 @@ def interval(name: str, of: Expectancy) -> dict[str, Any]:
 
 def _verdict(number: int, of: Effect) -> str:
     if not of.hits:
-        return f"Tier {number} was not reached by any of {of.positions} positions."
+        return f"Tier {number} sold nothing in {of.positions:,} position{'' if of.positions == 1 else 's'}."
+    if of.hits == of.deferred:
+        reached = "once" if of.hits == 1 else f"{of.hits:,} times"
+        return f"Tier {number} was reached {reached}, and its share was too small to sell a contract."
     if not of.compared:
         return f"Tier {number} ended every position that it sold of: there is no later exit to compare it with."
     times = "once" if of.compared == 1 else f"{of.compared:,} times"

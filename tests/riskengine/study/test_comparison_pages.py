@@ -106,13 +106,13 @@ def test_both_sides_stand_beside_one_another(portfolio: Portfolio, owner: Client
                "sentence": "=cmd", "failed_gates": ["SPREAD_TOO_WIDE"]}  # fmt: skip
     report["decisions"] = [report["decisions"][0] | refused]
     report |= {"positions": [], "stops": [], "fills": []}
-    report["end"] |= {"equity": 60_000.0, "fees": 0.0}
+    report["end"] |= {"start": 90_000.0, "equity": 90_000.0, "fees": 0.0}  # another account size
     second.report = json.dumps(report)
     second.save()
     page = text(owner.get(address(portfolio, comparison.pk)))
     assert "Under B (revision 1) the 09:49 entry of SPXW 3,800P is refused (SPREAD_TOO_WIDE); under A" in page
     assert "it made −$1,204 (stop, 10:02)." in page
-    assert "B ends $1,204 above A over 1 day; 1 of 1 decision differs." in page
+    assert "B makes $1,204 more than A over 1 day; 1 of 1 decision differs." in page
     assert "0 of 1, 0.0%" in page
     assert "not known: no trade" in page
     assert "data-unfinished" not in page

@@ -16,7 +16,9 @@ from accounts.models import User
 from accounts.selectors import ladders_of, latest_revision
 from accounts.services import StaleRevisionError, ensure_groups, hold_limit
 from positions.models import ExitSlice, Order, PartialProfitTaking, Portfolio, Position
+from positions.services.working import work_orders
 from riskengine.models import PositionMark
+from riskengine.services.decide.plan import exit_plan
 from riskengine.services.study import ladder_study
 from riskengine.services.study.ladder_revision import take_ladder
 from riskengine.services.study.ladder_study import suggestion, what_if
@@ -25,6 +27,7 @@ from tests import factories
 from tests.riskengine.counts import assert_counted
 from tests.riskengine.market import WALL, import_sessions
 from tests.riskengine.study.odd import DAYS, account
+from tests.riskengine.watch.desk import zero
 
 pytestmark = pytest.mark.django_db
 
@@ -161,6 +164,25 @@ def test_what_was_settled_is_held_to_its_settlement(portfolio: Portfolio) -> Non
     assert (first["taken"], first["held"]) == (50.0, 200.0)
 
 
+def test_a_tier_that_was_too_small_to_sell_was_reached() -> None:
+    """A single contract, by the checks of every day: tier 1 of a third is carried on, then the stop sells it."""
+    desk = zero()
+    desk.hold(1)
+    for at, bid in (("10:43:00", "42.00"), ("10:44:00", "26.00")):
+        desk.quote(at, bid, f"{Decimal(bid) + Decimal('0.40')}")
+        desk.check(at)
+    for second in (1, 31):
+        work_orders(now=desk.bet.wall(desk.at(f"10:44:{second:02}")), plan=exit_plan)
+    assert Position.objects.get().status == "closed"
+    tiers = {
+        each["tier"]: each for each in tier_record(desk.portfolio, now=desk.bet.wall(desk.at("10:50:00")))["tiers"]
+    }
+    assert [(tiers[k]["hits"], tiers[k]["deferred"], tiers[k]["positions"]) for k in (1, 2)] == [(1, 1, 1), (0, 0, 1)]
+    assert tiers[1]["hit_rate"] == 1.0
+    assert tiers[1]["verdict"] == "Tier 1 was reached once, and its share was too small to sell a contract."
+    assert tiers[2]["verdict"] == "Tier 2 sold nothing in 1 position."
+
+
 def test_another_ladder_on_the_kept_minutes(portfolio: Portfolio) -> None:
     rises = bet(portfolio, [(1, 1, "10.40")], (2, "9.00"))
     marks(rises, [10.2, 10.5, 11.2, 10.0], to_close=9.0)
@@ -228,6 +250,17 @@ def test_a_suggestion_needs_whole_paths_and_is_judged_on_later_trades(
     )
     monkeypatch.setattr(ladder_study, "AT_ONCE", 7)
     assert what_if(portfolio, MORNING, None, now=WALL)["present"]["n"] >= 49
+
+
+def test_later_trades_that_speak_against_the_choice_are_said_to(portfolio: Portfolio) -> None:
+    """Early tiers save the first trades from the close, and cost the later ones their rise."""
+    for k in range(50):
+        of = bet(portfolio, [], (3, "9.00"), day=k // 5, late=30 * (k % 5))
+        marks(of, [10.0, 10.4 + 0.01 * (k % 3), *([10.6, 11.2, 11.9] if k >= 25 else [])], to_close=9.0)
+    study = suggestion(portfolio, MORNING, now=WALL)["study"]
+    assert study["steps"] is not None
+    assert study["difference_high"] < 0
+    assert study["verdict"].endswith("the later trades speak against the choosing, and the present ladder may stay.")
 
 
 # ---- Putting one in force ----
@@ -316,6 +349,20 @@ def test_the_page_of_a_revision_asks_for_a_reason(portfolio: Portfolio) -> None:
     assert "Only who may change the parameters" in stranger.get(address).content.decode()
     assert stranger.post(address, {"based_on": 2, "reason": "Mine."}).status_code == 403
     assert latest_revision(portfolio.profile).number == 2
+
+
+def test_a_reason_quotes_only_the_study_of_its_own_ladder(
+    portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"steps": [{"threshold": 0.03, "share": 0.33}, {"threshold": 0.06, "share": 0.67}], "difference": 0.02}
+    figures |= {"difference_low": 0.01, "difference_high": 0.03, "tested": 25}
+    monkeypatch.setattr("riskengine.views.take_profit.suggestion", lambda *_, **__: {"study": figures})
+    client = reader(manager())
+    address = f"/portfolios/{portfolio.slug}/take-profit/revision/?ladder={MORNING}&t1=3&s1=33&t2=6&study=1&s2="
+    assert "walk-forward, +2.00% per dollar" in client.get(f"{address}67").content.decode()
+    other = client.get(f"{address}50").content.decode()  # no study has judged this one
+    assert "walk-forward" not in other
+    assert "tried on recorded paths" in other
 
 
 def test_a_program_asks_for_a_ladder_and_puts_none_in_force(portfolio: Portfolio) -> None:
