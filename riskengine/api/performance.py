@@ -86,7 +86,7 @@ DaySerializer = shape(
     "From the start of one session to the start of the next, marked to the market.",
     day=serializers.DateField(),
     **{
-        "return": number("Profit over the day's start and what was paid in during it."),
+        "return": number("Profit over the day's start and what was paid in before its close."),
         "worst_drawdown": number("Deepest within the day, by five-minute readings."),
     },
     **numbers("start end deposits profit index drawdown lowest"),

@@ -13,17 +13,21 @@ from django.db import connection
 from riskengine.calculators.columns import FloatColumn
 
 # What was paid in or out between two looks at the account belongs to the first of them: also on a weekend, when no
-# session's own snapshot counts it.
+# session's own snapshot counts it. What came after the close was not there to lose in that session.
 _DAYS = """
-    SELECT s.session_on, s.equity_start_of_day::float8, n.equity_start_of_day::float8, coalesce(f.amount, 0)::float8
+    SELECT s.session_on, s.equity_start_of_day::float8, n.equity_start_of_day::float8, coalesce(f.amount, 0)::float8,
+           coalesce(f.by_close, 0)::float8
     FROM positions_equitysnapshot s
+    LEFT JOIN positions_exchangesession x ON x.exchange = 'XNYS' AND x.session_on = s.session_on
     LEFT JOIN LATERAL (
         SELECT equity_start_of_day, taken_at FROM positions_equitysnapshot n
         WHERE n.portfolio_id = s.portfolio_id AND n.session_on > s.session_on AND n.taken_at <= %(until)s
         ORDER BY n.session_on LIMIT 1
     ) n ON true
     LEFT JOIN LATERAL (
-        SELECT sum(amount) AS amount FROM positions_cashmovement m
+        SELECT sum(amount) AS amount,
+               sum(amount) FILTER (WHERE x.close_at IS NULL OR m.moved_at < x.close_at) AS by_close
+        FROM positions_cashmovement m
         WHERE m.portfolio_id = s.portfolio_id AND m.kind IN ('deposit', 'withdrawal') AND m.moved_at > s.taken_at
           AND m.moved_at <= coalesce(n.taken_at, %(until)s)
     ) f ON true
@@ -46,12 +50,14 @@ _NOW = """
 @dataclass(frozen=True, slots=True, eq=False)
 class EquityDays:
     """One row a session, shape (n,). `end` of the running one is what the last risk check found and what was paid in
-    since, NaN when that is not known. `runs`: the last row is still going on, and its numbers will change."""
+    since, NaN when that is not known. `by_close`: of the deposits, those made before the session closed. `runs`: the
+    last row is still going on, and its numbers will change."""
 
     day: tuple[date, ...]
     start: FloatColumn
     end: FloatColumn
     deposits: FloatColumn
+    by_close: FloatColumn
     runs: bool
 
     def __len__(self) -> int:
@@ -63,16 +69,20 @@ class EquityDays:
         return self.end - self.start - self.deposits
 
     @property
+    def basis(self) -> FloatColumn:
+        """What was there to lose: the day's start, and what was paid in before its close."""
+        return self.start + np.maximum(self.by_close, 0.0)
+
+    @property
     def returns(self) -> FloatColumn:
-        """Profit as a share of what was there to lose: the day's start, and what was paid in during it."""
-        basis = self.start + np.maximum(self.deposits, 0.0)
-        return np.divide(self.profit, basis, out=np.full(len(self), np.nan), where=basis > 0.0)
+        """Profit as a share of what was there to lose."""
+        return np.divide(self.profit, self.basis, out=np.full(len(self), np.nan), where=self.basis > 0.0)
 
     @property
     def index(self) -> FloatColumn:
         """One dollar from the first day on, after each day: time-weighted, so that deposits do not show. A day on which
         nothing was there to lose, and nothing was made, leaves it."""
-        idle = (self.start <= 0.0) & (self.deposits <= 0.0) & (self.profit == 0.0)
+        idle = (self.basis <= 0.0) & (self.profit == 0.0)
         return np.cumprod(np.where(idle, 1.0, 1.0 + self.returns)).astype(np.float64, copy=False)
 
     def take(self, first: date | None, last: date | None) -> "EquityDays":
@@ -87,6 +97,7 @@ class EquityDays:
             self.start[rows],
             self.end[rows],
             self.deposits[rows],
+            self.by_close[rows],
             self.runs and bool(rows) and rows[-1] == len(self) - 1,
         )
 
@@ -98,9 +109,9 @@ def equity_days(portfolio_id: int, *, until: datetime) -> EquityDays:
         rows = cursor.fetchall()
         cursor.execute(_NOW, {"portfolio": portfolio_id, "until": until})
         read = cursor.fetchone()
-    start, end, deposits = (
-        np.array([np.nan if row[k] is None else row[k] for row in rows], np.float64) for k in (1, 2, 3)
+    start, end, deposits, by_close = (
+        np.array([np.nan if row[k] is None else row[k] for row in rows], np.float64) for k in (1, 2, 3, 4)
     )
     if rows and read is not None:
         end[-1] = read[0]
-    return EquityDays(tuple(row[0] for row in rows), start, end, deposits, bool(rows))
+    return EquityDays(tuple(row[0] for row in rows), start, end, deposits, by_close, bool(rows))

@@ -346,7 +346,7 @@ def _year(base: NoEdge | None, pace: Mapping[str, Any]) -> dict[str, dict[str, f
     walked = bands.walk(
         base.gains, np.full(n, bet), paths=bands.paths_for(n, 2_000), seed=SEED, which=which, drawn=False
     )
-    gains = base.gains.ravel()
+    gains = base.gains[which].ravel()
     sharpe = float(gains.mean() / gains.std()) * math.sqrt(n) if gains.std() > 0.0 else None
     return {
         "annual_return": _spread(walked.final - 1.0),

@@ -12,7 +12,8 @@ from positions.models import Portfolio
 from riskengine.models import Projection
 from riskengine.services.study.luck_words import Record, needed, verdict
 from riskengine.services.study.projected import Middle, expectancies, projected, projection_in_force
-from riskengine.services.study.projections import luck
+from riskengine.services.study.projections import _year, luck
+from riskengine.services.study.zero_edge import NoEdge
 from tests import factories
 from tests.riskengine.luck import base_rates
 from tests.riskengine.market import WALL, import_sessions
@@ -204,6 +205,17 @@ def test_verdicts_name_their_sample_and_prove_nothing(trades, low, high, as_well
     assert says in found
     assert str(trades) in found
     assert "proven" not in found
+
+
+def test_a_year_without_an_edge_is_of_the_entries_in_their_own_shares() -> None:
+    """Nine bets in ten of a kind that gains nothing, one of a kind that always gains."""
+    base = NoEdge(
+        win_rate=0.55, average_win=0.1, average_loss=0.1, expectancy=0.01, win_rate_before_costs=0.55,
+        expectancy_before_costs=0.01, basis="", paths=2, computed_at=WALL,
+        gains=np.array([[0.1, -0.1], [0.1, 0.1]]), which=np.array([0] * 9 + [1]),
+    )  # fmt: skip
+    sharpe = _year(base, {"bets": 100, "bet": 0.1})["sharpe"]["value"]
+    assert sharpe == pytest.approx(0.01 / np.sqrt(0.01 - 0.0001) * 10)
 
 
 def test_how_many_trades_are_needed_is_said_with_what_there_are() -> None:

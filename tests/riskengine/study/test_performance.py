@@ -13,6 +13,7 @@ from riskengine.models import Reading, ReadingPoint
 from riskengine.services.study.performance import performance, period
 from tests import factories
 from tests.riskengine.counts import assert_counted
+from tests.riskengine.market import import_sessions
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +102,22 @@ def test_what_is_paid_in_after_the_last_check_is_no_loss_until_the_next() -> Non
         )
     last = performance(portfolio, now=LATER)["equity"]["days"][-1]
     assert (last["end"], last["deposits"], last["profit"]) == (80_900.0, 21_000.0, -700.0)
+
+
+def test_what_is_paid_in_after_the_close_was_not_there_to_lose() -> None:
+    """The day lost a tenth; the 60,000 of its evening make that no twentieth."""
+    import_sessions()
+    portfolio = factories.portfolio()
+    sessions(portfolio, 60_000, 54_000 + 60_000, first=date(2021, 1, 7))
+    CashMovement.objects.create(
+        portfolio=portfolio,
+        kind=CashKind.DEPOSIT,
+        amount=Decimal(60_000),
+        moved_at=datetime(2021, 1, 7, 22, tzinfo=UTC),
+        settles_on=date(2021, 1, 7),
+    )
+    first = performance(portfolio, now=LATER)["equity"]["days"][0]
+    assert (first["deposits"], first["profit"], first["return"]) == (60_000.0, -6_000.0, -0.1)
 
 
 def test_days_on_which_there_was_nothing_to_lose_do_not_end_the_curve() -> None:
