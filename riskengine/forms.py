@@ -41,7 +41,7 @@ class ContractField(forms.CharField):
 
 
 class DecimalBetween(forms.DecimalField):
-    """A number within inclusive bounds; whatever else was entered gets one sentence."""
+    """A number within inclusive bounds, to six decimals; whatever else was entered gets one sentence."""
 
     def __init__(self, name: str, low: str, high: str, **options: object) -> None:
         self.sentence = f"{name} must be a number from {low} to {high}"
@@ -50,9 +50,11 @@ class DecimalBetween(forms.DecimalField):
     def clean(self, value: str | None) -> Decimal | None:
         try:
             return super().clean(value)
-        except forms.ValidationError:
+        except forms.ValidationError as problem:
             entered = f"; you entered {str(value)[:SEARCH_LENGTH]}" if value not in (None, "") else ""
-            raise forms.ValidationError(f"{self.sentence}{entered}.") from None
+            too_long = {each.code for each in problem.error_list} <= {"max_decimal_places", "max_digits"}
+            decimals = f" with at most {self.decimal_places} decimals" if too_long else ""
+            raise forms.ValidationError(f"{self.sentence}{decimals}{entered}.") from None
 
 
 class SizeForm(forms.Form):

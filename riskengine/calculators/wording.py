@@ -20,7 +20,8 @@ def percent(fraction: float, places: int = 1) -> str:
 
 
 def multiple(value: float) -> str:
-    return f"×{plain(value, 3)}"
+    """To three places; what would round to nothing, and is not, says so."""
+    return "under ×0.001" if 0.0 < value < 0.0005 else f"×{plain(value, 3)}"
 
 
 def plain(value: float, places: int | None = None) -> str:

@@ -100,6 +100,12 @@ def test_the_page_answers_a_plain_form() -> None:
     wrong = client.get(address, {"win": "1.4", "gain": "x"}).content.decode()
     assert "The chance of winning must be a number from 0 to 1; you entered 1.4." in wrong
     assert "Give the chance of winning" not in wrong
+    long = client.get(address, {"win": "0.3333333", "gain": "2", "loss": "1"}).content.decode()
+    assert "must be a number from 0 to 1 with at most 6 decimals; you entered 0.3333333." in long
+    thirds = {f"p{k}": "0.333333" for k in (1, 2, 3)} | {"b1": "1", "b2": "0", "b3": "-1"}
+    assert "Full Kelly" in client.get(address, thirds).content.decode()
+    small = client.get(address, {"win": "0.5", "gain": "1", "loss": "1", "fraction": "0.4"}).content.decode()
+    assert "under ×0.001" in small  # SPEC 7.3: half of them end under ×0.000164, and none is ruined
     assert "Give the chance of winning, the gain and the loss" in client.get(address, {"win": "0.5"}).content.decode()
     many = client.get(address, {"p1": "0.5", "b1": "1", "p2": "0.5", "b2": "-1", "fraction": "0.1"}).content.decode()
     assert "with these odds no bet grows the account" in many
