@@ -64,11 +64,11 @@ def run_days(*, now: datetime, portfolio_ids: Collection[int] | None = None, sen
     kept = _kept(at)
     left = MOST_AT_ONCE
     for each in portfolios:
-        over = _over(calendar, at[each.pk], each, lived[each.pk])
+        over, last = _over(calendar, at[each.pk], each, lived[each.pk])
         for session in [one for one in over if one.day not in kept.get(each.pk, ())][:left]:
             left -= 1
             try:
-                _make(each, session, calendar, at[each.pk], now, run, send=send and session is over[-1])
+                _make(each, session, calendar, at[each.pk], now, run, send=send and session.day == last)
             except Exception as error:  # whatever it was: the other accounts had a day too
                 logger.exception("The day of %s could not be reported.", each.name)
                 run.errors[each.pk] = f"{error!s:.300}"
@@ -84,17 +84,21 @@ def _kept(at: Mapping[int, datetime]) -> Mapping[int, set[date]]:
     return found
 
 
-def _over(calendar: Calendar, at: datetime, portfolio: Portfolio, lived: Active) -> Sequence[Session]:
-    """The last sessions that are over, the oldest first, of the time in which the account did something."""
+def _over(
+    calendar: Calendar, at: datetime, portfolio: Portfolio, lived: Active
+) -> tuple[Sequence[Session], date | None]:
+    """The last sessions that are over, the oldest first, of the time in which the account did something; and the day of
+    the last one of all, whether it did something or not: news is sent of no other."""
     began, today = new_york_date(lived.first), new_york_date(at)
     first = max(began, today - DAYS_BACK, calendar.first)
     if not first <= today <= calendar.last:
-        return []  # beyond the calendar nothing is guessed
+        return [], None  # beyond the calendar nothing is guessed
     sessions = [each for each in calendar.between(first, today) if each.closes_at + AFTER_CLOSE <= at][-BACK:]
+    last = sessions[-1].day if sessions else None
     if portfolio.mode == Mode.OFF and lived.last is not None:
         ended = new_york_date(lived.last)
         sessions = [each for each in sessions if each.day <= ended]
-    return sessions
+    return sessions, last
 
 
 def _make(

@@ -187,6 +187,14 @@ def test_an_account_that_is_off_or_never_decided_has_none() -> None:
     assert sorted(DayReport.objects.values_list("session_on", flat=True)) == [date(2021, 1, day) for day in (4, 5, 6)]
 
 
+def test_the_last_day_of_an_account_that_is_off_is_no_news_two_days_later() -> None:
+    desk = week()
+    target("asks")
+    Portfolio.objects.filter(pk=desk.portfolio.pk).update(mode="off")
+    run = look(desk, "16:15", date(2021, 1, 8))
+    assert (len(run.made), run.queued) == (3, 0)
+
+
 def test_one_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = week()
     other = neighbour(desk)
