@@ -14,7 +14,7 @@ from riskengine.calculators import impact
 from riskengine.calculators.columns import FloatColumn
 from riskengine.calculators.impact import FEWEST_EARLIER, Contribution, Curve, Sized
 from riskengine.calculators.performance import expectancy
-from riskengine.loading.equity import EquityDays, equity_days
+from riskengine.loading.equity import CashMoves, EquityDays, cash_moves, equity_days
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.performance import ADOPTED, tier_edges, tiers_of
@@ -41,7 +41,7 @@ def size_impact(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     trades = everything.take(usable)
     days = equity_days(portfolio.pk, until=at)
     start = _start(trades, days)
-    sized = _sized(trades, days)
+    sized = _sized(trades, cash_moves(portfolio.pk, until=at))
     least = impact.minimum_bets(sized)
     answer: dict[str, Any] = {
         "portfolio": portfolio.slug,
@@ -83,14 +83,13 @@ def _start(trades: Trades, days: EquityDays) -> float | None:
     return float(told[0]) if len(told) else None
 
 
-def _sized(trades: Trades, days: EquityDays) -> Sized:
-    """What was paid in or out on a day is there for the trades that close on a later one."""
-    n = len(trades)
-    deposits = np.zeros(n)
-    for day, amount in zip(days.day, days.deposits.tolist(), strict=True):
-        later = next((k for k, closed_on in enumerate(trades.closed_on) if closed_on > day), None)
-        if amount and later is not None:
-            deposits[later] += amount
+def _sized(trades: Trades, moves: CashMoves) -> Sized:
+    """What was paid in or out is there from the first trade on, in the order of closing, that was entered after it."""
+    deposits = np.zeros(len(trades))
+    for moved_at, amount in zip(moves.at.tolist(), moves.amount.tolist(), strict=True):
+        later = np.flatnonzero(trades.entry_at >= moved_at)
+        if len(later):
+            deposits[later[0]] += amount
     return Sized(
         gain=trades.gain,
         cost=trades.cost,

@@ -63,6 +63,18 @@ def test_a_deposit_is_no_gain_at_any_size() -> None:
     assert found["kelly_verdict"].startswith("2 of the 30 closed trades")
 
 
+def test_what_is_paid_in_at_noon_is_there_for_the_afternoon() -> None:
+    """Four bets lost in the morning, 20,000 paid in at 16:30 UTC, a fifth lost after it: never under 6,800."""
+    made = odd.account(slug="noon")
+    for at in ("15:00", "15:01", "15:02", "15:03", "17:00"):
+        odd.trade(made, "-13300.00", day=1, entry_at=f"{odd.DAYS[1]} {at}Z", closed_at=f"{odd.DAYS[1]} {at}:30Z")
+    odd.trade(made, "6000.00", day=2)
+    found = size_impact(odd.live(made, deposit_on=1), now=WALL)
+    actual = next(each for each in found["ways"] if each["way"] == "actual")
+    assert [each["actual"] for each in found["curve"]] == [46_700.0, 33_400.0, 20_100.0, 6_800.0, 13_500.0, 19_500.0]
+    assert (actual["pnl"], actual["ruined"]) == (6_000.0 - 5 * 13_300.0, False)
+
+
 def test_the_page_and_the_api_say_the_same() -> None:
     portfolio = odd.only_losses()
     client = Client()
