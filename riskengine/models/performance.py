@@ -41,7 +41,7 @@ class DailyPerformance(models.Model):
     """What one session of an account came to, written once it is over (P-29). Append-only. USD, marked to the market.
 
     A day runs from the start of its session to the start of the next. `profit` is never what was paid in or out.
-    `trades` and what follows are of the positions that closed on that New York date.
+    `trades` and what follows are of the positions that closed on that New York date, or before the next session's.
     """
 
     portfolio = models.ForeignKey(Portfolio, on_delete=models.PROTECT, related_name="daily_performance")

@@ -99,10 +99,12 @@ def days_of(portfolio: Portfolio, days: EquityDays, trades: Trades, *, now: date
     over = len(days) - 1 if days.runs else len(days)
     index = np.concatenate(([1.0], days.index))
     highest = np.fmax.accumulate(index)
-    closed = np.array(trades.closed_on, dtype=object)
+    # What settled on a weekend belongs to the session before it, as that night does.
+    begins = np.array([day.toordinal() for day in days.day], np.int64)
+    closed = np.searchsorted(begins, [day.toordinal() for day in trades.closed_on], side="right") - 1
     found = []
     for place in range(over):
-        mine = trades.take(closed == days.day[place]) if len(trades) else trades
+        mine = trades.take(closed == place)
         start, end, deposits = (_cents(column[place]) for column in (days.start, days.end, days.deposits))
         rate, down = float(days.returns[place]), float(index[place + 1] / highest[place + 1] - 1.0)
         found.append(

@@ -97,3 +97,14 @@ def test_a_day_is_written_once_it_is_over_and_never_changed():
     assert (kept.session_on, kept.profit) == (first.session_on, Decimal(61000) - first.equity_start_of_day)
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         DailyPerformance.objects.update(trades=5)
+
+
+def test_what_settles_on_a_weekend_is_of_the_session_before_it():
+    portfolio = factories.portfolio()
+    friday, saturday, monday = (factories.NOW + timedelta(days=each) for each in (4, 5, 7))
+    for each in (friday, monday):
+        day(portfolio, each.date(), "60000")
+    for at in (saturday, monday):
+        factories.position(portfolio, status="closed", quantity_open=0, closed_at=at, close_cause="settled")
+    assert keep_days(now=monday + timedelta(hours=2)) == 2
+    assert list(DailyPerformance.objects.order_by("session_on").values_list("trades", flat=True)) == [0, 1]
