@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from riskengine.services.wording import percent
 
 FEW = 30  # W14: so many trades establish nothing
+COMPUTED = "is being computed"
 UNLIKELY = 0.05  # of accounts without an edge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """`low` and `high` are of the expectancy's 95% interval; `as_well` is the share of accounts without any edge that
-    do at least as well over as many bets of the same sizes. None: not known."""
+    do at least as well over as many bets of the same sizes. None: not known, and `waits` says why."""
 
     trades: int
     expectancy: float | None
     low: float | None
     high: float | None
     as_well: float | None
+    waits: str = COMPUTED
 
 
 def verdict(record: Record) -> str:
@@ -45,7 +47,7 @@ def verdict(record: Record) -> str:
             f"{share(record.as_well)} of cases, and {interval}. They say nothing of trades to come."
         )
     if record.as_well is None:
-        rest = "How often an account without any edge does as well is being computed."
+        rest = f"How often an account without any edge does as well {record.waits}."
         if record.low > 0.0 and n <= FEW:
             return f"{_trades(n)} are too few to tell this record from luck: {interval}. {rest}"
         if record.low > 0.0:

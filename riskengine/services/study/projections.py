@@ -17,7 +17,7 @@ import numpy as np
 
 from accounts.models import System
 from positions.market.clock import market_now
-from positions.models import Portfolio
+from positions.models import Mode, Portfolio
 from riskengine.calculators import bands
 from riskengine.calculators.bands import PERCENTILES, Walks
 from riskengine.calculators.columns import FloatColumn
@@ -27,7 +27,7 @@ from riskengine.loading.revisions import terms_in_force
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.equity_record import ENOUGH_SESSIONS, SESSIONS_A_YEAR, return_figures
-from riskengine.services.study.luck_words import Record, needed, share, verdict
+from riskengine.services.study.luck_words import COMPUTED, Record, needed, share, verdict
 from riskengine.services.study.odds import account_with
 from riskengine.services.study.own_kelly import own_kelly
 from riskengine.services.study.projected import Middle, expectancies, middle, projected, projection_in_force
@@ -77,6 +77,7 @@ def luck(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     walked = _walked(bets, mid, base, smallest)
     own = rates(everything)
     as_well = _as_well(bets, walked, history, base)
+    asked = portfolio.mode != Mode.OFF or len(everything) > 0
     return {
         "portfolio": portfolio.slug,
         "name": portfolio.name,
@@ -95,10 +96,13 @@ def luck(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
                 low=own["expectancy_low"],
                 high=own["expectancy_high"],
                 as_well=as_well,
+                waits=COMPUTED
+                if base is None
+                else "cannot be told: the share of the account that was bet is not known",
             )
         ),
         "needed": _needed(bets, own, mid),
-        "bands": [_band(key, walked.get(key), history, len(trades), base, row is not None) for key in WAYS],
+        "bands": [_band(key, walked.get(key), history, len(trades), base, asked) for key in WAYS],
         "ahead": AHEAD if not len(trades) else 0,
         "actual": _actual(history, trades, walked),
         "now": _marked(days),
@@ -141,10 +145,10 @@ def _as_well(bets: Bets, walked: Mapping[str, Walks], history: FloatColumn, base
 
 
 def _band(
-    key: str, walks: Walks | None, history: FloatColumn, n: int, base: NoEdge | None, has_projection: bool
+    key: str, walks: Walks | None, history: FloatColumn, n: int, base: NoEdge | None, asked: bool
 ) -> dict[str, Any]:
     missing = {
-        "no_edge": "being computed: a minute or two after exits are new",
+        "no_edge": "being computed: a minute or two after exits are new" if asked else "not computed while it is off",
         "projected": "no projection is on record",
         "own": "it takes two closed trades",
     }

@@ -31,6 +31,7 @@ from riskengine.calculators.zero_edge import (
 )
 from riskengine.loading.revisions import terms_in_force
 from riskengine.models import ZeroEdgeRun
+from riskengine.services.wording import plain
 
 MODEL = 1  # of `calculators.zero_edge`: what is changed there asks another question
 PATHS, SAMPLE, SEED = 40_000, 2_000, 20_240_704
@@ -71,13 +72,19 @@ def questions(system: str, limits: Limits) -> list[Question]:
     """Each entry that the system's exits are asked for, in the order of the day."""
     if system != SMART_0DTE:
         stop = _stop_7dte(limits)
-        basis = f"bought at 10:00 a week before it expires and held under a stop of {stop:.0%}, at a volatility of 30%"
+        basis = (
+            f"bought at 10:00 a week before it expires and held under a stop of {_stop(stop)}, at a volatility of 30%"
+        )
         return [_question(system, str(WEEK), basis, limits, stop)]
     stop = float(limits.stop_fraction)
     return [
-        _question(system, str(entry), f"entered at {at} and held under a stop of {stop:.0%}", limits, stop)
+        _question(system, str(entry), f"entered at {at} and held under a stop of {_stop(stop)}", limits, stop)
         for entry, (at, _) in ENTRIES_0DTE.items()
     ]
+
+
+def _stop(share: float) -> str:
+    return f"{plain(100.0 * share, 1)}%"
 
 
 def _stop_7dte(limits: Limits) -> float:
@@ -167,13 +174,15 @@ def compute(question: Question, limits: Limits, *, now: datetime) -> ZeroEdgeRun
 
 
 def compute_missing(*, now: datetime | None = None, most: int = 1) -> int:
-    """Answer the first questions of accounts that are not off and have no answer yet; how many were computed.
+    """Answer the first questions of accounts that are not off, or have a record, and have no answer yet; how many were
+    computed.
 
     Few at a time: other work waits in the same queue.
     """
     now = now or timezone.now()
     done = 0
-    profiles = Portfolio.objects.exclude(mode=Mode.OFF).order_by("profile_id").values_list("profile_id", "system")
+    asking = Portfolio.objects.exclude(mode=Mode.OFF, positions__isnull=True)
+    profiles = asking.order_by("profile_id").values_list("profile_id", "system")
     for profile_id, system in profiles.distinct():
         limits = terms_in_force(profile_id).limits
         known = answers(system, limits)

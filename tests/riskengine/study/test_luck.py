@@ -84,6 +84,17 @@ def test_only_losses_have_no_kelly_and_no_average_win() -> None:
     assert found["needed"][1].startswith("No number of trades tells the own average")
 
 
+def test_trades_of_an_unknown_share_of_the_account_are_not_waited_for() -> None:
+    of = odd.account()
+    for day in (1, 2):
+        odd.trade(of, "-1332.00" if day == 1 else "999.00", day=day)
+    of.equity_snapshots.all().delete()
+    base_rates(of)
+    assert "cannot be told: the share of the account that was bet is not known" in record(of)["verdict"]
+    page = signed_in(of).get(f"/portfolios/{of.slug}/projection/").content.decode()
+    assert "Nothing is closed yet" not in page
+
+
 def test_a_deposit_changes_no_multiple() -> None:
     multiples = []
     for deposit_on in (None, 2):

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from accounts.services import revise_profile
 from riskengine.loading.limits import default_limits
+from riskengine.loading.revisions import terms_in_force
 from riskengine.models import Projection, ZeroEdgeRun
 from riskengine.models.projection import FIGURES
 from riskengine.services.study import zero_edge
+from riskengine.services.study.projections import luck
 from riskengine.services.study.zero_edge import answers, compute_missing, no_edge, questions
 from tests import factories
 from tests.riskengine.luck import base_rates
@@ -69,13 +71,14 @@ def test_exits_that_close_before_an_entry_sell_it_at_once_and_stop_no_other() ->
     revise_profile(
         profile=of.profile,
         based_on=1,
-        numbers={"forced_close_minutes": 390},
+        numbers={"forced_close_minutes": 390, "stop_fraction": Decimal("0.125")},
         ladders={},
         reason="Nothing is held.",
         author=of.owner,
         now=timezone.now(),
     )
     assert compute_missing(now=timezone.now(), most=9) == 3
+    assert no_edge(of.system, terms_in_force(of.profile_id).limits, []).basis.endswith("under a stop of 12.5%")
     for run in ZeroEdgeRun.objects.all():
         assert run.expectancy == pytest.approx(-0.01, abs=0.001)  # the spread, twice
         assert run.expectancy_before_costs == 0.0
@@ -94,8 +97,16 @@ def test_a_seven_day_account_has_its_own() -> None:
 
 
 def test_accounts_that_are_off_are_not_asked_for() -> None:
-    factories.portfolio(mode="off")
+    of = factories.portfolio(mode="off")
     assert compute_missing(now=timezone.now()) == 0
+    assert luck(of, now=timezone.now())["bands"][0]["missing"] == "not computed while it is off"
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_account_that_was_stepped_back_to_off_still_learns_whether_its_record_is_luck() -> None:
+    of = factories.portfolio(mode="off")
+    factories.position(of)
+    assert compute_missing(now=timezone.now()) == 1
 
 
 def test_the_base_rate_is_that_of_the_entries_that_were_made() -> None:
