@@ -158,21 +158,20 @@ def _verdict(made: Contribution) -> str:
 def _kelly(fractions: FloatColumn, hindsight: float, sized: int, n: int) -> str:
     if not np.isfinite(hindsight):
         return f"{n} of the {FEWEST_EARLIER} closed trades that a Kelly fraction needs: until then the minimum is bet."
-    first = n - sized
-    before = f"The first {first:,} trades are bet at the minimum, before {FEWEST_EARLIER} earlier ones were known. "
-    after = _then(fractions[np.isfinite(fractions)])
-    return f"{before}{after}In hindsight, from all {n:,} trades, it is {hindsight:.1%}: nobody could have known that."
+    few = f"{n - sized:,} trades are bet at the minimum: fewer than {FEWEST_EARLIER} had closed when each was entered. "
+    return f"{few}{_then(fractions[np.isfinite(fractions)])}In hindsight, from all {n:,} trades, it is {hindsight:.1%}: nobody could have known that."
 
 
 def _then(told: FloatColumn) -> str:
-    """What half Kelly was once it was known."""
+    """What half Kelly was where it was known."""
     if not len(told):
         return ""
+    others = "For the other" if len(told) == 1 else f"For the other {len(told):,}"
     if told.max() < 0.0005:
-        return "From then on it says to bet nothing. "
+        return f"{others} it says to bet nothing. "
     if told.max() - told.min() < 0.0005:
-        return f"From then on half Kelly was {told.max():.1%} of the account. "
-    return f"From then on half Kelly lay between {told.min():.1%} and {told.max():.1%} of the account. "
+        return f"{others} half Kelly was {told.max():.1%} of the account. "
+    return f"{others} half Kelly lay between {told.min():.1%} and {told.max():.1%} of the account. "
 
 
 def _tiers(portfolio: Portfolio, trades: Trades, least: FloatColumn) -> list[dict[str, Any]]:

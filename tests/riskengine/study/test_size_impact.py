@@ -54,6 +54,20 @@ def test_the_same_trades_at_each_size() -> None:
     assert ways["hindsight"]["label"] == "At half Kelly in hindsight"
 
 
+def test_a_bet_that_was_held_for_long_is_not_among_the_first() -> None:
+    """Thirty closed before the second last was entered; the last to close was entered before all of them."""
+    made = odd.account(slug="held")
+    for k in range(31):
+        at = f"{odd.DAYS[k // 4]} 15:{k % 4}0Z"
+        odd.trade(made, "1332.00" if k % 3 else "-666.00", day=k // 4, entry_at=at, closed_at=f"{at[:-1]}:30Z")
+    odd.trade(made, "666.00", day=8, entry_at=f"{odd.DAYS[0]} 14:35Z")
+    found = size_impact(odd.live(made), now=WALL)
+    assert (found["n"], found["kelly_trades"]) == (32, 1)
+    assert found["kelly_verdict"].startswith(
+        "31 trades are bet at the minimum: fewer than 30 had closed when each was entered. For the other half Kelly was"
+    )
+
+
 def test_a_deposit_is_no_gain_at_any_size() -> None:
     found = size_impact(odd.a_deposit(), now=WALL)
     assert found["deposits"] == 20_000.0
