@@ -159,7 +159,8 @@ def _kelly(fractions: FloatColumn, hindsight: float, sized: int, n: int) -> str:
     if not np.isfinite(hindsight):
         return f"{n} of the {FEWEST_EARLIER} closed trades that a Kelly fraction needs: until then the minimum is bet."
     few = f"{n - sized:,} trades are bet at the minimum: fewer than {FEWEST_EARLIER} had closed when each was entered. "
-    return f"{few}{_then(fractions[np.isfinite(fractions)])}In hindsight, from all {n:,} trades, it is {hindsight:.1%}: nobody could have known that."
+    others = _then(fractions[np.isfinite(fractions)])
+    return f"{few}{others}In hindsight, from all {n:,} trades, it is {hindsight:.1%}: nobody could have known that."
 
 
 def _then(told: FloatColumn) -> str:
