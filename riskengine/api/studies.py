@@ -80,7 +80,7 @@ WhatIfSerializer = shape(
     **counts("trades with_path"),
     present=CameSerializer(),
     asked=CameSerializer(allow_null=True),
-    none=CameSerializer(help_text="No tier: held to the stop or the forced close."),
+    none=CameSerializer(help_text="No tier: held to the stop, the target of seven-day trades or the forced close."),
     difference=PairedSerializer(allow_null=True, help_text="Asked less present."),
     against_holding=PairedSerializer(help_text="Present less no tier."),
     fidelity=PairedSerializer(help_text="Walked under the present ladder less what the trades really made."),

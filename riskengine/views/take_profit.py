@@ -20,7 +20,7 @@ from positions.access import portfolio_or_404
 from positions.models import Portfolio
 from riskengine.forms import LadderForm, LadderRevisionForm
 from riskengine.services.study.ladder_revision import MAY_NOT, ladder_change, may_revise, take_ladder
-from riskengine.services.study.ladder_study import present_ladder, reason_of, steps_of, suggestion, what_if
+from riskengine.services.study.ladder_study import held_to, present_ladder, reason_of, steps_of, suggestion, what_if
 from riskengine.services.study.ladder_tables import take_profit_tables
 from riskengine.services.study.tier_record import ladders_of_system, tier_record
 from riskengine.views.exports import exported
@@ -61,6 +61,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {
         "record": record,
         "tried": tried,
+        "no_tier": f"no tier: held to {held_to(portfolio)}",
         "suggested": suggested,
         "form": form,
         "rows": _rows(form, portfolio),

@@ -58,6 +58,13 @@ def present_ladder(portfolio: Portfolio, ladder: str) -> Ladder:
     return terms_in_force(portfolio.profile_id).ladders[ladder]
 
 
+def held_to(portfolio: Portfolio) -> str:
+    """What sells a position without a tier."""
+    return (
+        "the stop, the target or the forced close" if portfolio.system == MAG7_7DTE else "the stop or the forced close"
+    )
+
+
 def steps_of(rows: Sequence[tuple[float, float]]) -> Ladder:
     return tuple(Step(_decimal(threshold), _decimal(share), True) for threshold, share in rows)
 
@@ -129,7 +136,7 @@ def what_if(portfolio: Portfolio, ladder: str, asked: Sequence[Step] | None, *, 
         "against_holding": _paired(now_gain, held),
         "fidelity": _paired(now_gain, walked.actual),
         "verdict": None if asked is None else _said(difference, "The ladder you ask about", "the present one"),
-        "held_verdict": _said(_paired(now_gain, held), "The present tiers", "holding to the stop or the forced close"),
+        "held_verdict": _said(_paired(now_gain, held), "The present tiers", f"holding to {held_to(portfolio)}"),
         "known_until": ny(instant(int(walked.known_at.max()))) if walked.known_at.any() else None,
     }
 

@@ -225,6 +225,7 @@ def test_seven_days_go_over_the_night_by_the_days_factor_and_rising_stop() -> No
     look(300, "10.30")
     found = what_if(of, "partial_profit", steps, now=WALL)
     assert found["asked"]["gain"] == pytest.approx((10.8 + 2 * 10.2) / 30 - 1 - 2 * 0.65 / 1000)
+    assert "holding to the stop, the target or the forced close" in found["held_verdict"]
     assert suggestion(of, "partial_profit", now=WALL)["whole"] == 0  # hours of the last day are missing
 
 
