@@ -84,6 +84,18 @@ def test_only_losses_have_no_kelly_and_no_average_win() -> None:
     assert found["needed"][1].startswith("No number of trades tells the own average")
 
 
+def test_only_wins_have_no_kelly_and_no_interval_of_it() -> None:
+    of = odd.account()
+    for day in range(3):
+        odd.trade(of, "1332.00", day=day)
+    odd.live(of)
+    kelly = record(of)["kelly"]
+    assert (kelly["kelly"], kelly["unbounded"], kelly["low"]) == (None, True, None)
+    page = signed_in(of).get(f"/portfolios/{of.slug}/projection/").content.decode()
+    assert "loses nothing either, so that there is no interval" in page
+    assert "95% interval not known" not in page
+
+
 def test_trades_of_an_unknown_share_of_the_account_are_not_waited_for() -> None:
     of = odd.account()
     for day in (1, 2):
