@@ -131,7 +131,7 @@ AttributionSerializer = shape(
 )
 ExcursionsSerializer = shape(
     "RecordExcursions",
-    "Lowest and highest bid while held, by the minute, per dollar paid; means.",
+    "Lowest and highest bid while held, by the minute, and price of a sale, per dollar paid; means.",
     trades=serializers.IntegerField(),
     **numbers("mae mae_worst mfe mfe_best given_back"),
 )

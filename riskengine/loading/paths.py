@@ -54,7 +54,7 @@ _COSTS = """
            sum(f.quantity * c.multiplier * (f.price - coalesce(t.reference_mid, o.reference_mid)))::float8,
            sum(f.quantity * c.multiplier * (f.price - (f.quote_bid + f.quote_ask) / 2))::float8,
            bool_and(coalesce(t.reference_mid, o.reference_mid) IS NOT NULL),
-           bool_and(f.quote_bid IS NOT NULL AND f.quote_ask IS NOT NULL)
+           bool_and(f.quote_bid IS NOT NULL AND f.quote_ask IS NOT NULL), min(f.price)::float8, max(f.price)::float8
     FROM positions_fill f
     JOIN positions_order o ON o.id = f.order_id
     LEFT JOIN positions_order t ON t.id = o.parent_id
@@ -94,12 +94,14 @@ class Costs:
 
     `entry_slippage`, `exit_slippage`: against the mid that was decided on, NaN also where nothing was bought or sold.
     `sold`: whether anything was; what settled at its expiration was not. `spread`: against the mids at the fills; what
-    settled has paid none on its way out.
+    settled has paid none on its way out. `lowest_sale`, `highest_sale`: USD a share, NaN where nothing was sold.
     """
 
     entry_slippage: FloatColumn
     exit_slippage: FloatColumn
     sold: BoolColumn
+    lowest_sale: FloatColumn
+    highest_sale: FloatColumn
     spread: FloatColumn
 
 
@@ -143,13 +145,15 @@ def costs_of(position_ids: Sequence[int]) -> Costs:
     n = len(place)
     slipped = {"buy": np.full(n, np.nan), "sell": np.full(n, np.nan)}
     spread = {"buy": np.full(n, np.nan), "sell": np.zeros(n)}
-    sold = np.zeros(n, np.bool_)
+    lowest, highest = np.full(n, np.nan), np.full(n, np.nan)
     with connection.cursor() as cursor:
         cursor.execute(_COSTS, [list(position_ids)])
-        for position_id, side, against_decision, against_quote, decided, quoted in cursor.fetchall():
+        for position_id, side, against_decision, against_quote, decided, quoted, low, high in cursor.fetchall():
             sign = 1.0 if side == "buy" else -1.0
-            sold[place[position_id]] |= side == "sell"
+            if side == "sell":
+                lowest[place[position_id]], highest[place[position_id]] = low, high
             if decided:
                 slipped[side][place[position_id]] = sign * against_decision
             spread[side][place[position_id]] = sign * against_quote if quoted else np.nan
-    return Costs(slipped["buy"], slipped["sell"], sold, spread["buy"] + spread["sell"])
+    sold, spreads = np.isfinite(highest), spread["buy"] + spread["sell"]
+    return Costs(slipped["buy"], slipped["sell"], sold, lowest, highest, spreads)

@@ -1,7 +1,7 @@
 """What each closed trade cost on its way in and out, how far it went either way, and what its profit came from (P-29).
 
     slippage     fills against the mid that was decided on, entry and exit
-    MAE, MFE     lowest and highest bid by the minute while it was held, against the entry price
+    MAE, MFE     lowest and highest bid by the minute while it was held, and price of a sale, against the entry
     attribution  delta, gamma, theta, vega by the minute; spread at the fills; fees; what is left over: the realised P&L
 
 The parts of a trade add up to its P&L to the cent, by what is left over. What cannot be told says why.
@@ -56,16 +56,19 @@ def figures_of(trades: Trades) -> Figures:
     ids: list[int] = trades.position_id.tolist()
     costs, paths = costs_of(ids), paths_of(ids, while_held=True)
     parts, reasons = _parts(trades, costs, paths)
-    lowest, highest = _extremes(paths, len(ids))
+    lowest, highest = _extremes(paths, costs, len(ids))
     return Figures(trades, costs, lowest, highest, parts, reasons)
 
 
-def _extremes(paths: Paths, n: int) -> tuple[FloatColumn, FloatColumn]:
+def _extremes(paths: Paths, costs: Costs, n: int) -> tuple[FloatColumn, FloatColumn]:
+    """Of the bids by the minute, and of what was paid for it between two of them. NaN where no minute was kept."""
     bid, trade = paths.bid[np.isfinite(paths.bid)], paths.trade[np.isfinite(paths.bid)]
     lowest, highest = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(lowest, trade, bid)
     np.maximum.at(highest, trade, bid)
-    return np.where(np.isinf(lowest), np.nan, lowest), np.where(np.isinf(highest), np.nan, highest)
+    seen = np.isfinite(lowest)
+    low, high = np.fmin(lowest, costs.lowest_sale), np.fmax(highest, costs.highest_sale)
+    return np.where(seen, low, np.nan), np.where(seen, high, np.nan)
 
 
 def _parts(trades: Trades, costs: Costs, paths: Paths) -> tuple[dict[str, FloatColumn], dict[int, str]]:

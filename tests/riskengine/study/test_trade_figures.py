@@ -147,6 +147,19 @@ def test_how_far_it_went_is_of_the_minutes_it_was_held(portfolio: Portfolio) -> 
     assert excursions(figures)["trades"] == 1
 
 
+def test_what_was_paid_between_two_minutes_is_as_far_as_it_went(portfolio: Portfolio) -> None:
+    """A target fills above every bid that a minute saw, a stop under them: the gain is never beyond its own range."""
+    for price in ("60.00", "5.00"):
+        position = trade(portfolio, out=price)
+        mark(position, 5)
+        fill(position, Side.SELL, price, price, (price, price), 10)
+    figures = figures_of(closed_trades([portfolio.pk], until=LATER))
+    assert figures.mfe[0] == pytest.approx(60 / 44.4 - 1)
+    assert figures.mae[1] == pytest.approx(5 / 44.4 - 1)
+    trade(portfolio)  # without a minute nothing is known of the way, whatever it was sold at
+    assert excursions(figures_of(closed_trades([portfolio.pk], until=LATER)))["trades"] == 2
+
+
 def test_the_parts_are_the_profit_and_a_fall_is_delta(portfolio: Portfolio) -> None:
     position = trade(portfolio)
     fill(position, Side.SELL, "40.00", "40.50", ("40.00", "40.30"), 10)
