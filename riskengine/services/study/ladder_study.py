@@ -28,6 +28,7 @@ from riskengine.loading.price_paths import price_paths
 from riskengine.loading.revisions import terms_in_force
 from riskengine.loading.trades import closed_trades
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.study.luck_words import on_one_side
 from riskengine.services.study.tier_record import REGIME_OF, interval
 
 MOST_TRADES = 2_000  # the latest of a ladder
@@ -168,7 +169,7 @@ def _said(difference: dict[str, Any], subject: str, than: str) -> str:
     trades = "1 trade" if n == 1 else f"{n:,} trades"
     if low is None or high is None:
         return f"{subject} {does} {side}, on {trades}: one has no interval."
-    tells = "which includes 0: not told from luck" if low <= 0.0 <= high else "which does not include 0"
+    tells = f"which {'includes 0: not told from luck' if low <= 0.0 <= high else on_one_side(n)}"
     return f"{subject} {does} {side}, on {trades}; 95% interval {_signed(low)} to {_signed(high)}, {tells}."
 
 

@@ -65,6 +65,11 @@ def _beaten(record: Record) -> str:
     return f"An account without any edge does at least as well in {share(record.as_well)} of cases."
 
 
+def on_one_side(n: int) -> str:
+    """What an interval of `n` trades says that lies on one side of nothing."""
+    return f"does not include 0{f', and {FEW} trades or fewer still cannot tell that from luck' if n <= FEW else ''}"
+
+
 def _few(n: int) -> str:
     return f" {FEW} trades or fewer cannot establish an edge." if n <= FEW else ""
 

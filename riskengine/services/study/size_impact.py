@@ -17,6 +17,7 @@ from riskengine.calculators.performance import expectancy
 from riskengine.loading.equity import CashMoves, EquityDays, cash_moves, equity_days
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.study.luck_words import on_one_side
 from riskengine.services.study.performance import ADOPTED, tier_edges, tiers_of
 from riskengine.services.study.rates import distinct, dollars
 from riskengine.services.study.tier_record import interval
@@ -151,7 +152,7 @@ def _verdict(made: Contribution) -> str:
     said = f"Scaling by confidence {did} {amount}{more} always betting the minimum; {trades}"
     if made.low is None or made.high is None:
         return f"{said}: one has no interval."
-    tells = "does not include 0" if made.sure else "includes 0: not told from luck"
+    tells = on_one_side(made.trades) if made.sure else "includes 0: not told from luck"
     return f"{said}: the 95% interval, {usd(made.low)} to {usd(made.high)}, {tells}."
 
 

@@ -17,6 +17,7 @@ from riskengine.calculators.slices import Effect, effect
 from riskengine.loading.closed_slices import SliceRows, closed_slices
 from riskengine.loading.revisions import terms_in_force
 from riskengine.services.decide.inputs import known, ny
+from riskengine.services.study.luck_words import on_one_side
 from riskengine.services.study.rates import dollars
 from riskengine.services.wording import usd
 
@@ -123,4 +124,6 @@ def _verdict(number: int, of: Effect) -> str:
     if of.dollars.low is None or of.dollars.high is None:
         return f"{said}: one comparison has no interval."
     low, high = usd(of.dollars.low * of.compared), usd(of.dollars.high * of.compared)
-    return f"{said}; the 95% interval of that, {low} to {high}, {'does not include 0' if of.sure else 'includes 0'}."
+    return (
+        f"{said}; the 95% interval of that, {low} to {high}, {on_one_side(of.compared) if of.sure else 'includes 0'}."
+    )

@@ -68,6 +68,15 @@ def test_a_bet_that_was_held_for_long_is_not_among_the_first() -> None:
     )
 
 
+def test_a_narrow_interval_of_a_few_is_no_proof() -> None:
+    made = odd.account(slug="few")
+    for k, pnl in enumerate(("1332.00", "1330.00")):
+        odd.trade(made, pnl, day=k, min_size_at_entry="4000.00")
+    assert size_impact(odd.live(made), now=WALL)["verdict"].endswith(
+        "does not include 0, and 30 trades or fewer still cannot tell that from luck."
+    )
+
+
 def test_a_deposit_is_no_gain_at_any_size() -> None:
     found = size_impact(odd.a_deposit(), now=WALL)
     assert found["deposits"] == 20_000.0

@@ -156,6 +156,17 @@ def test_taken_against_held_to_the_final_exit(portfolio: Portfolio) -> None:
     )
 
 
+def test_a_narrow_interval_of_a_few_is_no_proof(portfolio: Portfolio) -> None:
+    """Two at almost one price: the interval lies above nothing, and two tell nothing."""
+    for day, last in enumerate(("9.00", "9.01")):
+        marks(bet(portfolio, [(1, 1, "10.50")], (2, last), day=day), [10.5], to_close=9.0 + day / 100)
+    first = tier_record(portfolio, now=WALL)["tiers"][0]
+    caution = "does not include 0, and 30 trades or fewer still cannot tell that from luck."
+    assert first["sure"]
+    assert first["verdict"].endswith(caution)
+    assert what_if(portfolio, MORNING, None, now=WALL)["held_verdict"].endswith(caution)
+
+
 def test_what_was_settled_is_held_to_its_settlement(portfolio: Portfolio) -> None:
     of = bet(portfolio, [(1, 1, "10.50")], None)
     # 1 sold at 10.50, 2 settled at 12.00: proceeds 1,050 + 2,400
