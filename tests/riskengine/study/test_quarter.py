@@ -29,7 +29,7 @@ from riskengine.services.study.performance import performance
 from riskengine.services.study.quarter_plan import Plan
 from riskengine.services.study.quarter_span import QuarterRefused
 from riskengine.services.study.tax_lots import tax_lots
-from riskengine.services.study.trade_figures import PARTS
+from riskengine.services.study.trade_figures import OF_A_TRADE
 from riskengine.services.watch.monitoring import run_check
 from riskengine.services.watch.watchdog import run_alerts
 from riskengine.services.watch.working import run_orders
@@ -296,7 +296,8 @@ def test_its_record_adds_up(quarter: Portfolio) -> None:
     assert sum(each["usd"] for each in attribution["parts"]) == pytest.approx(attribution["pnl"], abs=0.005)
     for row in record["list"]:
         if not row["attribution_unknown"]:
-            assert sum(row[part] for part in PARTS) == pytest.approx(row["pnl"], abs=1e-6)
+            parts = sum(row[part] for part in OF_A_TRADE)
+            assert parts - row["fees"] == pytest.approx(row["pnl"], abs=1e-6)
     assert record["excursions"]["mae"] <= 0.0 <= record["excursions"]["mfe"]
     assert record["costs"]["known_trades"] == trades["n"]
 
