@@ -11,10 +11,10 @@ import numpy as np
 from positions.market.clock import market_now
 from positions.models import Portfolio
 from riskengine.calculators import impact
-from riskengine.calculators.columns import FloatColumn
+from riskengine.calculators.columns import FloatColumn, IntColumn
 from riskengine.calculators.impact import FEWEST_EARLIER, Contribution, Curve, Sized
 from riskengine.calculators.performance import expectancy
-from riskengine.loading.equity import CashMoves, EquityDays, cash_moves, equity_days
+from riskengine.loading.equity import EquityDays, cash_moves, equity_days
 from riskengine.loading.trades import Trades, closed_trades
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.luck_words import on_one_side
@@ -34,7 +34,8 @@ WAYS = {
 def size_impact(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     """The account's closed trades at each size, at wall time `now`, in the order in which they closed.
 
-    Trades without a minimum (adopted from the broker) or a price are left out of all of them, and counted.
+    Trades without a minimum (adopted from the broker) or a price are left out of all of them, and counted; what they
+    made is in the account from then on, as what was paid in is.
     """
     at = market_now(portfolio.clock, now)
     everything = closed_trades([portfolio.pk], until=at)
@@ -42,7 +43,9 @@ def size_impact(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     trades = everything.take(usable)
     days = equity_days(portfolio.pk, until=at)
     start = _start(trades, days)
-    sized = _sized(trades, cash_moves(portfolio.pk, until=at))
+    moves, others = cash_moves(portfolio.pk, until=at), everything.take(~usable)
+    deposits = _there(trades, moves.at, moves.amount)
+    sized = _sized(trades, deposits + _there(trades, others.closed_at, others.pnl))
     least = impact.minimum_bets(sized)
     answer: dict[str, Any] = {
         "portfolio": portfolio.slug,
@@ -51,7 +54,7 @@ def size_impact(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
         "n": len(trades),
         "left_out": len(everything) - len(trades),
         "start": None if start is None else dollars(start),
-        "deposits": dollars(sized.deposits.sum()),
+        "deposits": dollars(deposits.sum()),
         "kelly_needs": FEWEST_EARLIER,
     }
     made = impact.contribution(trades.pnl, least * trades.gain)
@@ -84,20 +87,24 @@ def _start(trades: Trades, days: EquityDays) -> float | None:
     return float(told[0]) if len(told) else None
 
 
-def _sized(trades: Trades, moves: CashMoves) -> Sized:
-    """What was paid in or out is there from the first trade on, in the order of closing, that was entered after it."""
-    deposits = np.zeros(len(trades))
-    for moved_at, amount in zip(moves.at.tolist(), moves.amount.tolist(), strict=True):
+def _there(trades: Trades, at: IntColumn, amount: FloatColumn) -> FloatColumn:
+    """Money that moved, by the trade from which on it is there: the first, in the order of closing, entered after it."""
+    found = np.zeros(len(trades))
+    for moved_at, each in zip(at.tolist(), amount.tolist(), strict=True):
         later = np.flatnonzero(trades.entry_at >= moved_at)
         if len(later):
-            deposits[later[0]] += amount
+            found[later[0]] += each
+    return found
+
+
+def _sized(trades: Trades, moved: FloatColumn) -> Sized:
     return Sized(
         gain=trades.gain,
         cost=trades.cost,
         minimum=trades.minimum,
         contract=trades.cost / np.maximum(trades.opened, 1),
         contracts=trades.opened,
-        deposits=deposits,
+        deposits=moved,
         entry_at=trades.entry_at,
         closed_at=trades.closed_at,
     )

@@ -86,6 +86,18 @@ def test_a_deposit_is_no_gain_at_any_size() -> None:
     assert found["kelly_verdict"].startswith("2 of the 30 closed trades")
 
 
+def test_what_a_trade_that_is_left_out_made_is_in_the_account() -> None:
+    """50,000 of 60,000 lost in a bet without a minimum: 1,000 of what is left is a tenth of it, not a sixtieth."""
+    made = odd.account(slug="left-out")
+    odd.trade(made, "-13300.00", day=0, min_size_at_entry="0.00", realised_pnl="-50000.00")
+    odd.trade(made, "-1000.00", day=1)
+    found = size_impact(odd.live(made), now=WALL)
+    actual = next(each for each in found["ways"] if each["way"] == "actual")
+    assert (found["n"], found["left_out"], found["deposits"]) == (1, 1, 0.0)
+    assert (actual["pnl"], actual["final"]) == (-1_000.0, 9_000.0)
+    assert actual["max_drawdown"] == pytest.approx(-0.1)
+
+
 def test_what_is_paid_in_at_noon_is_there_for_the_afternoon() -> None:
     """Four bets lost in the morning, 20,000 paid in at 16:30 UTC, a fifth lost after it: never under 6,800."""
     made = odd.account(slug="noon")
