@@ -28,7 +28,7 @@ from riskengine.loading.price_paths import price_paths
 from riskengine.loading.revisions import terms_in_force
 from riskengine.loading.trades import closed_trades
 from riskengine.services.decide.inputs import known, ny
-from riskengine.services.study.luck_words import on_one_side
+from riskengine.services.study.luck_words import on_one_side, still_few
 from riskengine.services.study.tier_record import REGIME_OF, interval
 
 MOST_TRADES = 2_000  # the latest of a ladder
@@ -260,7 +260,7 @@ def _verdict(found: WalkForward, others: int, n: int) -> str:
         f"(95% interval {_signed(out.low)} to {_signed(out.high)})"
     )
     if found.holds:
-        return f"{said}: the later trades confirm the choosing."
+        return f"{said}: the later trades confirm the choosing{still_few(found.tested)}."
     if out.high < 0.0:
         return f"{said}: the later trades speak against the choosing, and the present ladder may stay."
     return f"{said}: that is not told from luck, and the present ladder may as well stay."

@@ -67,7 +67,12 @@ def _beaten(record: Record) -> str:
 
 def on_one_side(n: int) -> str:
     """What an interval of `n` trades says that lies on one side of nothing."""
-    return f"does not include 0{f', and {FEW} trades or fewer still cannot tell that from luck' if n <= FEW else ''}"
+    return f"does not include 0{still_few(n)}"
+
+
+def still_few(n: int) -> str:
+    """What is added to a finding of so few trades."""
+    return f", and {FEW} trades or fewer still cannot tell that from luck" if n <= FEW else ""
 
 
 def _few(n: int) -> str:

@@ -88,7 +88,7 @@ def _start(trades: Trades, days: EquityDays) -> float | None:
 
 
 def _there(trades: Trades, at: IntColumn, amount: FloatColumn) -> FloatColumn:
-    """Money that moved, by the trade from which on it is there: the first, in the order of closing, entered after it."""
+    """Money that moved, by the trade from which on it is there: the first in order of closing, entered after it."""
     found = np.zeros(len(trades))
     for moved_at, each in zip(at.tolist(), amount.tolist(), strict=True):
         later = np.flatnonzero(trades.entry_at >= moved_at)

@@ -255,6 +255,8 @@ def test_a_suggestion_needs_whole_paths_and_is_judged_on_later_trades(
     assert study["steps"] is not None  # lower thresholds take what is lost at the close
     assert study["difference"] > 0
     assert "later trades the ladders chosen before them made" in study["verdict"]
+    assert study["holds"]
+    assert study["verdict"].endswith("confirm the choosing, and 30 trades or fewer still cannot tell that from luck.")
     assert suggestion(portfolio, MORNING, now=WALL) == found
     PositionMark.objects.filter(position=of, bid=Decimal("9.00")).delete()
     assert suggestion(portfolio, MORNING, now=WALL)["refusal"] == (
