@@ -7,6 +7,7 @@ import pytest
 
 from riskengine.calculators import impact
 from riskengine.calculators.impact import Sized
+from riskengine.calculators.kelly import growth_optimal_fraction
 
 
 def trades(gain: list[float], **changes: Any) -> Sized:
@@ -70,6 +71,15 @@ def test_half_kelly_knows_only_what_had_closed_before_the_entry() -> None:
     assert fraction[33] == pytest.approx((21 / 31 - 10 / 31) / 2)
     assert impact.half_kelly_in_hindsight(given) == pytest.approx(1 / 6)
     assert np.isnan(impact.half_kelly_in_hindsight(trades([1.0] * 29)))
+
+
+def test_half_kelly_of_each_trade_is_that_of_its_record() -> None:
+    for seed, mean in enumerate((-0.02, 0.0, 0.01, 0.05, 0.4)):
+        gain = np.maximum(np.random.default_rng(seed).normal(mean, 0.25, 120), -1.0).tolist()
+        fraction = impact.half_kelly(trades(gain))
+        for k in range(30, 120):
+            exact = growth_optimal_fraction(np.full(k, 1.0 / k), np.array(gain[:k]))
+            assert fraction[k] == pytest.approx(min(exact / 2.0, 1.0), abs=1e-11), (seed, k)
 
 
 def test_half_kelly_bets_whole_contracts_and_the_minimum_until_it_is_known() -> None:
