@@ -50,7 +50,13 @@ from riskengine.services.study.quarter_account import (
 )
 from riskengine.services.study.quarter_paths import Followed
 from riskengine.services.study.quarter_plan import DEPOSIT, RHYTHMS, Plan, Said
-from riskengine.services.study.quarter_span import QuarterRefused, Request, by_nobody_else, sessions_of
+from riskengine.services.study.quarter_span import (
+    QuarterRefused,
+    Request,
+    by_nobody_else,
+    sessions_of,
+    wait_for_other_sessions,
+)
 from riskengine.services.watch.alerts import raise_alerts, resolve
 from riskengine.services.watch.breakers_seen import breaker_alerts
 from riskengine.services.watch.clearing import NotClearable, clear_breaker
@@ -106,6 +112,7 @@ def _simulate(
         if lived_to >= session.closes_at:
             continue
         with transaction.atomic():
+            wait_for_other_sessions()
             market = SteppedMarket(world, calendar, session, portfolio.quote_source)
             _Session(portfolio, session, market, plan, number).run()
             _tell_in_app(portfolio, session)

@@ -90,3 +90,10 @@ def by_nobody_else(slug: str) -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), hashtext(%s))", key)
+
+
+def wait_for_other_sessions() -> None:
+    """Until this transaction ends no other quarter lives through a session: two of the same days list the same
+    contracts, and each would wait for the other's until one of them is given up."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('simulated session'), 0)")
