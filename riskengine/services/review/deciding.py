@@ -78,8 +78,8 @@ def decide(
         raise PermissionDenied(MAY_NOT)
     if decision == ReviewDecision.HALT and not may_kill(actor, portfolio):
         raise PermissionDenied(MAY_NOT_HALT)
-    given = {code: text.strip() for code, text in answers.items()}
-    why = reason.strip()
+    given = {code: _lines(text) for code, text in answers.items()}
+    why = _lines(reason)
     named = _checked(review, given, decision, why, revision)
     with transaction.atomic():
         limit_lock_waits()
@@ -128,7 +128,7 @@ def comment(*, review: Review, text: str, actor: User, now: datetime) -> ReviewC
     """Write about a review, decided or not."""
     if not may_decide(actor, review.portfolio):
         raise PermissionDenied(MAY_NOT)
-    said = text.strip()
+    said = _lines(text)
     if not said:
         raise ValidationError({"text": "A comment has words."})
     if len(said) > LONGEST:
@@ -167,6 +167,11 @@ def _checked(
     if problems:
         raise ValidationError(problems)
     return named
+
+
+def _lines(text: str) -> str:
+    """A browser sends each line break as two characters, and counts it as one where it says how many are left."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _of_text(text: str, empty: str) -> str:

@@ -157,3 +157,13 @@ def test_comments_are_written_before_and_after() -> None:
     for text in (" ", "x" * 4_001, "a\0b"):
         with pytest.raises(ValidationError):
             comment(review=review, text=text, actor=owner, now=review.created_at)
+
+
+def test_a_line_break_of_a_browser_counts_as_the_one_character_that_it_showed() -> None:
+    review = reviewed(week())
+    text = "line\n" * 800  # 4,000 characters, which a browser sends as 4,800
+    sent = text.replace("\n", "\r\n")
+    written = comment(review=review, text=sent, actor=review.portfolio.owner, now=review.created_at)
+    assert written.text == text.strip()
+    decided(review, answers=answers(review, sent), reason=sent)
+    assert review.answers.first().text == text.strip()
