@@ -14,7 +14,17 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 
 from positions.market.calendar import new_york_instant
-from positions.models import ClockKind, Decision, DecisionIntent, Fill, Portfolio, PortfolioStateChange, Position, Side
+from positions.models import (
+    ClockKind,
+    Decision,
+    DecisionIntent,
+    Fill,
+    Portfolio,
+    PortfolioStateChange,
+    Position,
+    PositionEvent,
+    Side,
+)
 from riskengine.loading.executions import SETTLED
 from riskengine.models import Alert, BreakerEvent, NightReport, Signal
 
@@ -126,6 +136,16 @@ def open_at(positions: Collection[Position], instant: datetime) -> dict[int, int
         settled = each.closed_at is not None and each.closed_at > instant and each.close_cause in SETTLED
         found[each.pk] = each.quantity_open + later + (each.quantity_opened - n if settled else 0)
     return found
+
+
+def stops_at(positions: Collection[Position], instant: datetime) -> dict[int, Any]:
+    """The stop of each position at an instant: the one before its next move, that of now where it has not moved since.
+    USD a share; None: it has none."""
+    moves = PositionEvent.objects.filter(position__in=positions, happened_at__gt=instant, before__has_key="stop")
+    before = dict(
+        moves.order_by("position", "happened_at", "id").distinct("position").values_list("position", "before__stop")
+    )
+    return {each.pk: before.get(each.pk, each.current_stop) for each in positions}
 
 
 def breaker_events(window: Window) -> list[BreakerEvent]:

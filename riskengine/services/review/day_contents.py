@@ -157,7 +157,7 @@ def _alert(alert: Any) -> dict[str, Any]:
 
 
 def _held(touched: Sequence[Position], session: Session, at: datetime) -> list[dict[str, Any]]:
-    """What was open at the close; contracts as they were then, worth the last bid that was kept of them."""
+    """What was open at the close; contracts and stop as they were then, worth the last bid that was kept."""
     held = [
         each
         for each in touched
@@ -167,10 +167,11 @@ def _held(touched: Sequence[Position], session: Session, at: datetime) -> list[d
     ]
     marks = last_marks([each.pk for each in held], until=min(at, session.closes_at)) if held else {}
     contracts = happened.open_at(held, session.closes_at)
-    return [_row(each, marks.get(each.pk), contracts[each.pk]) for each in held]
+    stops = happened.stops_at(held, session.closes_at) if held else {}
+    return [_row(each, marks.get(each.pk), contracts[each.pk], stops[each.pk]) for each in held]
 
 
-def _row(position: Position, mark: tuple[float | None, datetime] | None, contracts: int) -> dict[str, Any]:
+def _row(position: Position, mark: tuple[float | None, datetime] | None, contracts: int, stop: Any) -> dict[str, Any]:
     bid = None if mark is None else mark[0]
     entry = float(position.average_entry_price)
     return {
@@ -182,6 +183,6 @@ def _row(position: Position, mark: tuple[float | None, datetime] | None, contrac
         "bid_at": None if mark is None else ny(mark[1]),
         "value": None if bid is None else bid * contracts * position.contract.multiplier,
         "gain": None if bid is None else bid / entry - 1.0,
-        "stop": None if position.current_stop is None else float(position.current_stop),
+        "stop": None if stop is None else float(stop),
         "expires_on": position.contract.expiration_on.isoformat(),
     }

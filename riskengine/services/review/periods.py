@@ -16,7 +16,7 @@ from riskengine.models import ReviewKind
 
 DUE_AT = time(17, 0)
 FRIDAY = timedelta(days=4)
-WEEK = timedelta(days=7)
+WEEK, WEEKEND = timedelta(days=7), timedelta(days=2)
 # How far back what was missed is caught up: a quarter of weeks, a year of months and of quarters.
 MOST = {str(ReviewKind.WEEKLY): 13, str(ReviewKind.MONTHLY): 12, str(ReviewKind.QUARTERLY): 4}
 
@@ -29,6 +29,11 @@ class Period:
     first: date
     last: date
     due_at: datetime
+
+    @property
+    def seen_from(self) -> date:
+        """A week's review also tells what was closed, settled or told on the weekend before it: nothing is in none."""
+        return self.first - WEEKEND if self.kind == ReviewKind.WEEKLY else self.first
 
     @property
     def name(self) -> str:

@@ -29,8 +29,8 @@ LATE_EXITS = ("EXIT_WAITING", "EXIT_FAILING", "EXIT_ERROR", "FORCED_CLOSE_LATE")
 
 def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str, Any]:
     """The period as it stands at wall time `now`. A fixed number of statements, whatever was traded."""
-    window = Window.of(portfolio, period.first, period.last)
-    record = performance(portfolio, now=now, since=period.first, until=period.last)
+    window = Window.of(portfolio, period.seen_from, period.last)
+    record = performance(portfolio, now=now, since=period.seen_from, until=period.last)
     verdicts = happened.verdicts(window)
     touched = happened.positions_touched(window)
     told = happened.alerts_by_code(window, without=OWN_ALERTS)
@@ -53,7 +53,7 @@ def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str
         "breakers_of": {"events": sum(events.values()), "tripped": events.get(str(BreakerEventKind.TRIPPED), 0)},
         "states": [state_row(each) for each in happened.state_changes(window)[-EVENTS_SHOWN:]],
         "alerts": told,
-        "nights": [_night(each) for each in happened.nights(portfolio, period.first, period.last)],
+        "nights": [_night(each) for each in happened.nights(portfolio, period.seen_from, period.last)],
         "revisions": happened.revisions_used(window),
     }
 

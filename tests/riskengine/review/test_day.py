@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 from django.core import mail
 from django.db import IntegrityError
+from django.db.models import F
 from django.test import Client
 
-from positions.models import Portfolio
+from positions.models import Portfolio, Position, PositionEvent
 from riskengine.models import Alert, AlertDelivery, AlertTarget, DayReport, PositionMark, Reading
 from riskengine.services.review import day
 from riskengine.services.review.day import Days, run_days
@@ -114,6 +115,25 @@ def test_what_is_held_is_worth_its_last_bid_of_the_session() -> None:
     look(desk)
     held = DayReport.objects.get(session_on=WEDNESDAY).contents["held"]
     assert [(each["bid"], each["value"], round(each["gain"], 6)) for each in held] == [(6.0, 6000.0, 0.2)]
+
+
+def test_a_day_that_is_reported_late_says_the_stop_of_its_own_close() -> None:
+    desk = week()
+    thursday = date(2021, 1, 7)
+    position = hold_seven(desk, 10, entry_at=at("15:00", WEDNESDAY))
+    for hour, (before, after) in (("10:00", ("4.00", "5.50")), ("14:00", ("5.50", "7.25"))):
+        PositionEvent.objects.create(
+            position=position,
+            happened_at=at(hour, thursday),
+            kind="stop_raised",
+            actor_name="betsizing",
+            before={"stop": before},
+            after={"stop": after},
+        )
+    Position.objects.filter(pk=position.pk).update(current_stop=Decimal("7.25"), version=F("version") + 1)
+    look(desk, "16:20", thursday)
+    stops = {each.session_on.day: [held["stop"] for held in each.contents["held"]] for each in DayReport.objects.all()}
+    assert (stops[6], stops[7]) == ([4.0], [7.25])
 
 
 def test_profit_is_marked_to_the_market_and_deposits_are_none() -> None:

@@ -12,7 +12,7 @@ from riskengine.services.review.making import run_reviews
 from riskengine.services.review.sheet import sheet
 from tests import factories
 from tests.riskengine.counts import assert_counted
-from tests.riskengine.review.reviewing import at, decided, look, neighbour, reviewed, trouble, week
+from tests.riskengine.review.reviewing import at, decided, look, neighbour, reviewed, sold, trouble, week
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,15 @@ def test_what_it_says_is_what_happened() -> None:
     assert [each["code"] for each in seen["exits"]] == ["EXIT_WAITING"]
     assert [each["number"] for each in seen["revisions"]] == [1]
     assert seen["account"]["period"] == "week of 4 Jan 2021"
+
+
+def test_what_is_closed_on_a_weekend_is_in_the_review_of_the_week_after_it() -> None:
+    desk = week()
+    sold(desk, date(2021, 1, 2), "500.00", "settled")
+    sold(desk, date(2021, 1, 9), "900.00", "settled")
+    seen = reviewed(desk).snapshot
+    assert (seen["record"]["n"], seen["record"]["pnl"]) == (3, 1500.0), "two of the week, one of the weekend before"
+    assert seen["account"]["first"] == "2021-01-04"
 
 
 def test_the_projected_drawdown_stands_beside_the_real_one() -> None:
