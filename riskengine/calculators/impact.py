@@ -26,8 +26,8 @@ MOST = 1.0  # of the account: nothing is borrowed
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Sized:
     """Closed trades in the order in which they closed. `gain` per dollar paid, after fees; `cost` actually paid;
-    `contract` what one contract cost; `deposits` what came in or
-    went out otherwise since the trade before. Times int64."""
+    `contract` what one contract cost; `deposits` what came in or went out otherwise since the trade before. Times
+    int64."""
 
     gain: FloatColumn
     cost: FloatColumn

@@ -71,9 +71,8 @@ def growth_optimal_fraction(probability: FloatColumn, payoff: FloatColumn) -> fl
         return math.inf
     low, high = 0.0, -1.0 / float(b.min())
     middle = 0.5 * high
-    with np.errstate(
-        divide="ignore", over="ignore"
-    ):  # one digit from ruin 1 + f b may round to 0: growth falls without end there
+    # One digit from ruin 1 + f b may round to 0: growth falls without end there.
+    with np.errstate(divide="ignore", over="ignore"):
         while low < middle < high:
             if math.fsum(p * b / (1.0 + middle * b)) > 0.0:
                 low = middle

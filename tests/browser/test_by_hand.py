@@ -1,5 +1,6 @@
 """A person sells a part of a position, tightens its stop and writes about it, by the keyboard alone; at every width."""
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -107,6 +108,27 @@ def test_a_note_and_a_tag_are_written_by_the_keyboard_and_the_tag_leads_to_the_l
         page.get_by_role("link", name="gap", exact=True).click()
         page.wait_for_url("**/positions/?tag=gap")
         expect(page.locator(".records tbody tr")).to_have_count(1)
+
+
+def test_two_clicks_keep_one_note_and_who_comes_back_can_write_another(
+    visit: Visit, person: object, address: str
+) -> None:
+    sent = []
+    with visit(address, person=person) as page:
+        page.route("**/note/", lambda route: (sent.append(route.request.method), time.sleep(0.5), route.continue_()))
+        page.get_by_role("textbox", name="Note").fill("Clicked twice.")
+        page.evaluate(
+            "() => { const keep = document.querySelector('.write-note button'); keep.click(); "
+            "setTimeout(() => keep.click(), 200) }"
+        )
+        expect(page.locator(".notes")).to_contain_text("Clicked twice.")
+        page.go_back()
+        page.get_by_role("textbox", name="Note").fill("Clicked after coming back.")
+        page.get_by_role("button", name="Keep the note").click()
+        expect(page.locator(".notes")).to_contain_text("Clicked after coming back.")
+    assert sent == ["POST", "POST"]
+    kept = in_database(lambda: [note.text for note in held().notes.filter(text__startswith="Clicked").order_by("id")])
+    assert kept == ["Clicked twice.", "Clicked after coming back."]
 
 
 def write() -> None:
