@@ -97,7 +97,7 @@ def test_rows_that_are_no_rows_are_counted(played: Stage, document: object) -> N
 
 
 def test_refused_limited_and_unavailable_have_their_codes(played: Stage) -> None:
-    assert failed(played, play.status(401)).code == "PROVIDER_REFUSED"
+    assert failed(played, play.status(401), timeout_seconds=20).code == "PROVIDER_REFUSED"
     for code, expected in ((429, "PROVIDER_RATE_LIMITED"), (503, "PROVIDER_UNAVAILABLE")):
         played.play("/eod/AAPL", play.status(code))
         assert run(EVENING).code == expected
