@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection
+from django.db import OperationalError, connection
 
 from positions.models.order import LIVE
 
 LOCK_TIMEOUT = "2s"
+BUSY = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 Status: TypeAlias = Any  # an OrderStatus; without Django's stubs its members pass for tuples
 
 _CHANGE = """
@@ -101,3 +102,8 @@ def limit_lock_waits() -> None:
     """Nobody waits longer than 2 s for a lock in this transaction: the next pass tries again (DESIGN section 6)."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether a lock was not had in time, or two crossed: nothing is lost, and nothing is wrong."""
+    return isinstance(error, OperationalError) and getattr(error.__cause__, "pgcode", None) in BUSY

@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import groupby
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from positions.brokers import broker_of, outbox, paper
 from positions.brokers.base import Acknowledgement, BrokerUnavailable, Execution
@@ -34,13 +34,12 @@ from positions.services import step_rows
 from positions.services.desk import lock_portfolio_row, open_session, workplaces
 from positions.services.fills import Planner, book_executions
 from positions.services.live_orders import Holding, LiveOrder
-from positions.services.order_changes import Change, change_orders
+from positions.services.order_changes import Change, change_orders, is_busy
 from positions.services.portfolio import SYSTEM_NAME
 from positions.services.steps import Situation, decide, due
 
 logger = logging.getLogger(__name__)
 
-BUSY = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 # An execution bears the broker's time, and a clock may have been set back since its order: what was executed so long
 # before the oldest live order is asked for too. What is booked already is left out by its order.
 CLOCKS_APART = timedelta(minutes=5)
@@ -73,7 +72,7 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
         try:
             changed |= desk.work(orders)
         except Exception as error:
-            if _is_busy(error):
+            if is_busy(error):
                 logger.info("%s: somebody else is at its orders; the next pass works them.", desk.portfolio)
             else:
                 logger.exception("%s: its orders were not worked.", desk.portfolio)
@@ -81,11 +80,6 @@ def work_orders(*, now: datetime, plan: Planner, portfolio_ids: Collection[int] 
         if desk.next_at is not None:
             next_at[portfolio_id] = desk.next_at
     return Worked(changed, next_at, errors)
-
-
-def _is_busy(error: Exception) -> bool:
-    """Whether a lock was not had in time, or two crossed: nothing is lost, and nothing is wrong."""
-    return isinstance(error, OperationalError) and getattr(error.__cause__, "pgcode", None) in BUSY
 
 
 def work_portfolio(portfolio: Portfolio, *, now: datetime, plan: Planner) -> bool:

@@ -17,7 +17,7 @@ from accounts.defaults import SMART_0DTE
 from accounts.selectors import latest_revision
 from positions.market.clock import market_now
 from positions.models import Decision, DecisionIntent, Mode, Portfolio, PortfolioModeChange
-from positions.services.order_changes import limit_lock_waits
+from positions.services.order_changes import is_busy, limit_lock_waits
 from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
 from riskengine.calculators.trace import ENGINE
 from riskengine.models import (
@@ -60,8 +60,11 @@ def run_triggers(*, now: datetime) -> int:
     for portfolio in Portfolio.objects.exclude(mode=Mode.OFF).select_related("clock", "profile").order_by("pk"):
         try:
             found += judge(portfolio, now=now)
-        except Exception:  # the next look is in 30 s; the others must not wait for this one
-            logger.exception("the rollout of %s could not be judged", portfolio)
+        except Exception as error:  # the next look is in 30 s; the others must not wait for this one
+            if is_busy(error):
+                logger.info("%s is being changed just now; the next look judges its rollout", portfolio)
+            else:
+                logger.exception("the rollout of %s could not be judged", portfolio)
     return found
 
 

@@ -3,10 +3,11 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import psycopg2
 import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
 from accounts.selectors import latest_revision
@@ -246,3 +247,18 @@ def test_of_many_who_sign_at_once_one_does(monkeypatch):
 
     assert sorted(threads.at_once(*[press] * 4)) == [0, 0, 0, 1]
     assert RolloutStep.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_is_being_changed_is_judged_at_the_next_look(caplog):
+    portfolio = factories.portfolio()
+    sized(portfolio, evidence.in_mode_since(portfolio) + timedelta(hours=1), dollars=Decimal(5_000))
+    other = psycopg2.connect(**{**connection.get_connection_params(), "cursor_factory": None})
+    try:
+        other.cursor().execute("SELECT 1 FROM positions_portfolio WHERE id = %s FOR UPDATE", [portfolio.pk])
+        with caplog.at_level("INFO", "riskengine.services.rollout.triggers"):
+            assert run_triggers(now=NOW) == 0
+    finally:
+        other.close()
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("INFO", None)]
+    assert run_triggers(now=NOW) == 1
