@@ -22,6 +22,8 @@ INK, MUTED, HAIRLINE, LINE, WELL = "#16191d", "#59616b", "#dcdfe2", "#1d4f91", "
 MARGIN = 48.0  # points; A4 is 595 x 842
 LONGEST_CELL = 400  # a cell cannot be parted between pages
 PICTURE_HIGH = 132.0
+KEPT_TOGETHER = 12  # rows of a table that stays with its caption
+LEAST_LEFT = 96.0  # points of a page under which a heading begins overleaf
 
 
 def document(review: Review) -> bytes:
@@ -124,13 +126,21 @@ def _decision(review: Review) -> Iterator[Any]:
 
 
 def _section(section: Section, width: float) -> Iterator[Any]:
+    """A long table begins where it stands and goes on overleaf: kept together with its caption it would leave the rest
+    of a page empty."""
+    from reportlab.platypus import CondPageBreak
+
+    yield CondPageBreak(LEAST_LEFT)
     yield _text(section.title, "head")
     if section.lead:
         yield _text(section.lead, "body")
     if section.figures:
         yield _figures(section.figures, width)
-    for table in section.tables:
-        yield _text(table.caption, "bold")
+    for place, table in enumerate(section.tables):
+        is_long = len(table.rows) > KEPT_TOGETHER
+        if is_long and (place or section.lead or section.figures):  # else its heading stands before it
+            yield CondPageBreak(LEAST_LEFT)
+        yield _text(table.caption, "caption" if is_long else "bold")
         yield _table(table, width)
 
 
@@ -236,7 +246,7 @@ def _style(name: str) -> Any:
     size = 17.0 if "title" in words else 12.0 if "head" in words else 8.0 if small else 9.5
     return ParagraphStyle(
         name,
-        fontName=BOLD if words & {"title", "head", "bold"} else PLAIN,
+        fontName=BOLD if words & {"title", "head", "bold", "caption"} else PLAIN,
         fontSize=size,
         leading=size * 1.3,
         textColor=MUTED if "muted" in words else INK,
