@@ -46,6 +46,16 @@ def cookies(chromium: Browser, site: str) -> str:
     return "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in state["cookies"])
 
 
+def run(asked: list[str], environment: dict[str, str]) -> None:
+    """Once more where it ends without a report: its browser did not come up. A low score is a report."""
+    for _ in range(2):
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=180, env=environment)
+        if done.returncode == 0:
+            return
+        print(done.stderr)
+    pytest.fail("Lighthouse ended twice without a report; what it said stands above.")
+
+
 @pytest.mark.parametrize("device", ["computer", "phone"])
 @pytest.mark.parametrize("path", ["/desk/", ASKED])
 def test_the_desk_and_the_ticket_are_fast_accessible_and_sound(
@@ -63,7 +73,7 @@ def test_the_desk_and_the_ticket_are_fast_accessible_and_sound(
         f"--extra-headers={json.dumps({'Cookie': cookies})}",
         *(["--preset=desktop"] if device == "computer" else []),
     ]
-    subprocess.run(asked, check=True, capture_output=True, timeout=180, env=os.environ | {"CHROME_PATH": chromium_path})
+    run(asked, os.environ | {"CHROME_PATH": chromium_path})
     said = json.loads(report.read_text())
     assert said["finalDisplayedUrl"].startswith(f"{site}{path.partition('?')[0]}"), "it saw the page, not the sign-in"
     scores = {name: category["score"] for name, category in said["categories"].items()}
