@@ -14,7 +14,8 @@ from typing import Any
 from positions.market.calendar import new_york
 from riskengine.models import Review, ReviewState
 from riskengine.services.review.periods import period_name
-from riskengine.services.review.sheet import Figure, Section, Table, sheet
+from riskengine.services.review.section import Figure, Section, Table
+from riskengine.services.review.sheet import sheet
 
 FONTS = Path(__file__).parent / "fonts"
 PLAIN, BOLD = "betsizing", "betsizing-bold"

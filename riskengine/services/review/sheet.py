@@ -4,11 +4,11 @@ Only what was kept is read, and each figure says what it does not know. Text, no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from riskengine.calculators import wording
+from riskengine.services.review.section import Figure, Section, Table
 
 UNKNOWN = "not known"
 VERDICTS = {
@@ -19,41 +19,6 @@ VERDICTS = {
     "below": "a loss that bad luck alone would rarely bring",
     "none": "nothing to judge",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    name: str
-    value: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`right`: the columns that stand on the right, amounts."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    right: frozenset[int] = frozenset()
-
-    @property
-    def cells(self) -> list[list[tuple[str, bool]]]:
-        """By row each cell, and whether it stands on the right."""
-        return [[(cell, place in self.right) for place, cell in enumerate(row)] for row in self.rows]
-
-    @property
-    def heads(self) -> list[tuple[str, bool]]:
-        return [(each, place in self.right) for place, each in enumerate(self.head)]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    key: str
-    title: str
-    lead: str = ""
-    figures: Sequence[Figure] = ()
-    tables: Sequence[Table] = ()
 
 
 def sheet(snapshot: Mapping[str, Any]) -> dict[str, Section]:

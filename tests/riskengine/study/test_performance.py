@@ -43,6 +43,14 @@ def sessions(of: Portfolio, *equities: int, first: date = date(2021, 1, 4)) -> N
         )
 
 
+def paid(portfolio: Portfolio, amount: int, at: datetime) -> None:
+    """In, or out where the amount is negative."""
+    kind = CashKind.WITHDRAWAL if amount < 0 else CashKind.DEPOSIT
+    CashMovement.objects.create(
+        portfolio=portfolio, kind=kind, amount=Decimal(amount), moved_at=at, settles_on=at.date()
+    )
+
+
 def test_of_no_trade_nothing_is_claimed() -> None:
     found = performance(factories.portfolio(), now=LATER)
     json.dumps(found, allow_nan=False)
@@ -93,13 +101,7 @@ def test_what_is_paid_in_after_the_last_check_is_no_loss_until_the_next() -> Non
         cash=Decimal(60_900),
     )  # fmt: skip
     for hours, amount in ((-2, 1_000), (12, 20_000)):  # the first is in what the check found
-        CashMovement.objects.create(
-            portfolio=portfolio,
-            kind=CashKind.DEPOSIT,
-            amount=Decimal(amount),
-            moved_at=found_at + timedelta(hours=hours),
-            settles_on=date(2021, 1, 6),
-        )
+        paid(portfolio, amount, found_at + timedelta(hours=hours))
     last = performance(portfolio, now=LATER)["equity"]["days"][-1]
     assert (last["end"], last["deposits"], last["profit"]) == (80_900.0, 21_000.0, -700.0)
 
@@ -109,13 +111,7 @@ def test_what_is_paid_in_after_the_close_was_not_there_to_lose() -> None:
     import_sessions()
     portfolio = factories.portfolio()
     sessions(portfolio, 60_000, 54_000 + 60_000, first=date(2021, 1, 7))
-    CashMovement.objects.create(
-        portfolio=portfolio,
-        kind=CashKind.DEPOSIT,
-        amount=Decimal(60_000),
-        moved_at=datetime(2021, 1, 7, 22, tzinfo=UTC),
-        settles_on=date(2021, 1, 7),
-    )
+    paid(portfolio, 60_000, datetime(2021, 1, 7, 22, tzinfo=UTC))
     first = performance(portfolio, now=LATER)["equity"]["days"][0]
     assert (first["deposits"], first["profit"], first["return"]) == (60_000.0, -6_000.0, -0.1)
 
@@ -124,13 +120,7 @@ def test_days_on_which_there_was_nothing_to_lose_do_not_end_the_curve() -> None:
     portfolio = factories.portfolio()
     sessions(portfolio, 60_000, 0, 0, 30_000, 27_000)
     for day, amount in ((4, -60_000), (6, 30_000)):
-        CashMovement.objects.create(
-            portfolio=portfolio,
-            kind=CashKind.WITHDRAWAL if amount < 0 else CashKind.DEPOSIT,
-            amount=Decimal(amount),
-            moved_at=datetime(2021, 1, day, 20, tzinfo=UTC),
-            settles_on=date(2021, 1, day),
-        )
+        paid(portfolio, amount, datetime(2021, 1, day, 20, tzinfo=UTC))
     found = performance(portfolio, now=LATER)
     assert [each["index"] for each in found["equity"]["days"][:4]] == [1.0, 1.0, 1.0, 0.9]
     assert found["equity"]["max_drawdown"] == pytest.approx(-0.1)
@@ -140,13 +130,7 @@ def test_days_on_which_there_was_nothing_to_lose_do_not_end_the_curve() -> None:
 def test_a_deposit_in_the_middle_is_no_gain() -> None:
     portfolio = factories.portfolio()
     sessions(portfolio, 60_000, 80_600, 79_800)
-    CashMovement.objects.create(
-        portfolio=portfolio,
-        kind=CashKind.DEPOSIT,
-        amount=Decimal(20_000),
-        moved_at=datetime(2021, 1, 4, 16, tzinfo=UTC),
-        settles_on=date(2021, 1, 4),
-    )
+    paid(portfolio, 20_000, datetime(2021, 1, 4, 16, tzinfo=UTC))
     found = performance(portfolio, now=LATER)
     days, returns = found["equity"], found["returns"]
     assert [each["profit"] for each in days["days"]] == [600.0, -800.0, None]
