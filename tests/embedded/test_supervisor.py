@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from betsizing.embedded.cluster import CHECKOUT
-from tests.embedded.conftest import eventually
+from tests.embedded.conftest import eventually, lives
 
 TREE = """
 import sys
@@ -43,7 +43,7 @@ def sleepers() -> Iterator[Tree]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
+    return not any(lives(one) for one in processes)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from betsizing.embedded.cluster import CHECKOUT, Cluster
-from tests.embedded.conftest import eventually
+from tests.embedded.conftest import command_of, eventually, lives
 
 pytestmark = pytest.mark.slow
 PATIENCE = 180  # seconds: on a busy machine the demo alone takes a minute
@@ -47,7 +47,7 @@ class Running:
 
     def _find(self, wanted: str) -> psutil.Process | None:
         for process in psutil.Process(self.process.pid).children():
-            if wanted in " ".join(process.cmdline()):
+            if wanted in command_of(process):
                 return process
         return None
 
@@ -95,7 +95,7 @@ def test_the_exit_check_comes_every_second(running: Running) -> None:
 def test_what_is_killed_comes_back_and_the_check_goes_on(running: Running, words: list[str]) -> None:
     killed = running.child(words)
     killed.send_signal(signal.SIGKILL)
-    assert eventually(lambda: not killed.is_running(), 10)
+    assert eventually(lambda: not lives(killed), 10)
     assert running.child(words).pid != killed.pid
     assert running.ticks("exit"), running.said()
 
@@ -114,11 +114,11 @@ def test_a_worker_that_is_not_the_exits_may_hang_without_delaying_them(running: 
 
 def test_told_to_end_it_ends_with_every_process(running: Running) -> None:
     members = psutil.Process(running.process.pid).children(recursive=True)
-    workers = [process for process in members if "celery" in " ".join(process.cmdline())]
+    workers = [process for process in members if "celery" in command_of(process)]
     running.process.terminate()
     assert running.process.wait(40) == 0, running.said()
     assert len(workers) == 6
-    assert not any(process.is_running() for process in workers)
+    assert not any(lives(process) for process in workers)
     said = running.said().splitlines()
     errors = [line for line in said if line.startswith(("exit ", "risk ", "orders")) and "ERROR" in line]
     assert errors == []
