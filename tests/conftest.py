@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,10 @@ NO_CHROMIUM = "no chromium on this machine (Debian: apt-get install chromium)"
 
 hypothesis_settings.register_profile("steady", deadline=None)  # a busy machine is no failed test: speed is for bench/
 hypothesis_settings.load_profile("steady")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script that starts the tests with `&` has them ignore Ctrl-C, and so would the processes that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

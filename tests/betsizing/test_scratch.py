@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from django.db import connection
-from psycopg2 import errors
+from psycopg2 import errors, extensions
 
 from betsizing import scratch
 from betsizing.scratch import ScratchRefused, Template, scratch_database
@@ -114,6 +114,33 @@ def test_half_a_template_is_never_cloned(template: Template) -> None:
 def test_a_clone_goes_however_its_work_ends(template: Template, how: type[BaseException]) -> None:
     with pytest.raises(how), scratch_database(template, when_filling=silent):
         raise how
+    assert databases(scratch.PREFIX) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_told_to_end_again_does_not_stop_the_tidying_up(
+    template: Template, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def again(sql: extensions.cursor, name: str) -> None:
+        monkeypatch.setattr(scratch, "_drop", drop)
+        signal.raise_signal(number)
+        drop(sql, name)
+
+    def ends(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def told(number: signal.Signals) -> None:
+        monkeypatch.setattr(scratch, "_drop", again)
+        signal.raise_signal(number)
+
+    drop = scratch._drop
+    before = signal.signal(number, ends)
+    try:
+        with pytest.raises(KeyboardInterrupt), scratch_database(template, when_filling=silent):
+            told(number)
+        assert signal.getsignal(number) is ends
+    finally:
+        signal.signal(number, before)
     assert databases(scratch.PREFIX) == []
 
 
