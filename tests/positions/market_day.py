@@ -136,6 +136,11 @@ def work_until(at: datetime, until: datetime) -> None:
         at = min(worked.next_at.values())
 
 
+def children(order: Order) -> list[Order]:
+    """The orders that were sent for it, in their order."""
+    return list(order.children.order_by("id"))
+
+
 def bought(
     of: Portfolio,
     contracts: int = 3,

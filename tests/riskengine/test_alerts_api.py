@@ -17,8 +17,8 @@ from positions.models import Portfolio
 from riskengine.models import Alert, AlertDelivery, AlertTarget, Severity, TargetKind
 from riskengine.services.watch.alerts import raise_alerts, resolve
 from tests import factories
+from tests.riskengine.asking import errors
 from tests.riskengine.counts import assert_counted
-from tests.riskengine.test_entries_api import errors
 from tests.riskengine.watch.alerting import NOW, after, new, target
 
 pytestmark = pytest.mark.django_db

@@ -12,23 +12,19 @@ from positions.models import (
     ExchangeSession,
     Heartbeat,
     MarketClock,
-    OptionContract,
     Order,
     OrderEvent,
     Portfolio,
     Position,
 )
-from positions.services.portfolio import ClockSetting
 from positions.services.reconciliation import await_reconciliation, reconcile_waiting
 from positions.services.working import work_orders
-from riskengine.services.decide.entries import IdempotencyConflict, NothingToConfirm
 from riskengine.services.decide.plan import exit_plan
-from riskengine.services.decide.request import EntryRequest
 from tests import factories
 from tests.riskengine import market
-from tests.riskengine.entering import checked, confirm, enter, failed, refused, reserved
+from tests.riskengine.entering import checked, enter, failed, refused, reserved
 from tests.riskengine.market import Bet
-from tests.riskengine.test_preview_gates import ALLOWED_0DTE, ALLOWED_7DTE, REFUSED_0DTE, REFUSED_7DTE, Spoil, held
+from tests.riskengine.test_preview_gates import ALLOWED_0DTE, ALLOWED_7DTE, REFUSED_0DTE, REFUSED_7DTE, Spoil
 
 pytestmark = pytest.mark.django_db
 
@@ -283,179 +279,6 @@ def test_an_order_that_works_counts_against_the_next_entry(bet: Bet) -> None:
     assert second.decision.refusal_sentence.startswith("Room under the exposure limit is $11,556")
 
 
-# ---- A number of contracts that is asked for ----
-
-
-@pytest.mark.parametrize(("contracts", "code"), [(2, "CONTRACTS_UNDER_MINIMUM"), (6, "CONTRACTS_OVER_LIMIT")])
-def test_a_number_outside_the_limits_is_refused_and_never_changed(bet: Bet, contracts: int, code: str) -> None:
-    authorised = enter(bet, contracts=contracts)
-    assert refused(authorised) == code
-    assert authorised.decision.indicative_contracts == 3
-
-
-@pytest.mark.parametrize("contracts", [3, 4, 5])
-def test_a_number_within_the_limits_is_taken_whatever_the_factors_ask_for(bet: Bet, contracts: int) -> None:
-    authorised = enter(bet, contracts=contracts)
-    assert authorised.decision.contracts == contracts
-    assert authorised.order is not None
-    assert authorised.order.quantity == contracts
-
-
-def test_the_refusal_of_a_number_says_what_it_may_cost_and_which_limit_it_passes(bet: Bet) -> None:
-    sentence = enter(bet, contracts=6).decision.refusal_sentence
-    assert sentence.startswith(
-        "The contracts asked for may cost $26,880, more than the limit “Maximum bet” allows: $24,000."
-    )
-    assert enter(bet, contracts=2).decision.refusal_sentence.startswith(
-        "The contracts asked for cost $8,880, under the minimum bet of $12,000."
-    )
-
-
-def test_gates_judge_the_number_that_is_asked_for(bet: Bet) -> None:
-    spoilt(bet, REFUSED_0DTE["OI_TOO_THIN"][0])  # 2 contracts would pass
-    bet.revise(min_position_size="0.10")
-    assert failed(enter(bet, contracts=3).decision) == ["OI_TOO_THIN"]
-    assert enter(bet, contracts=2).order is not None
-
-
-def test_a_number_is_not_asked_to_round_well(bet: Bet) -> None:
-    expensive = market.spxw("3600")
-    market.quote(expensive, bet.at.replace(second=0), bid="160.00", ask="161.00")
-    bet.revise(max_portfolio_delta="10", max_portfolio_gamma="10")
-    assert refused(enter(bet, contract=expensive)) == "CONTRACT_GRANULARITY"
-    assert enter(bet, contract=expensive, contracts=1).order is not None
-
-
-# ---- Waiting for a person ----
-
-
-@pytest.fixture(params=["live-manual", "first limit"])
-def waiting(bet: Bet, request: pytest.FixtureRequest) -> Bet:
-    if request.param == "live-manual":
-        Portfolio.objects.update(mode="live-manual", broker="alpaca")
-    else:
-        held(2, "60.00", "45.00")(bet)
-    return bet
-
-
-def test_an_entry_that_a_person_must_confirm_is_approved_without_an_order(waiting: Bet) -> None:
-    authorised = enter(waiting)
-    assert authorised.decision.approved
-    assert authorised.order is None
-    assert not authorised.decision.orders.exists()
-    assert "WAITS_FOR_CONFIRMATION" in {each["code"] for each in authorised.decision.warnings}
-    assert authorised.decision.confirmed_by is None
-
-
-def test_one_that_says_it_is_confirmed_is_placed_at_once_in_the_name_of_who_confirmed(waiting: Bet) -> None:
-    authorised = enter(waiting, confirmed=True, actor=waiting.portfolio.owner)
-    assert authorised.order is not None
-    assert authorised.decision.confirmed_by == waiting.portfolio.owner
-
-
-def test_a_confirmation_within_the_minute_is_a_decision_of_its_own_and_places(waiting: Bet) -> None:
-    first = enter(waiting, pace="patient").decision
-    later = waiting.at + timedelta(seconds=49)
-    second = confirm(waiting, first, at=later, actor=waiting.portfolio.owner)
-    assert second.order is not None
-    assert (second.order.decision, second.order.quantity, second.order.pace) == (second.decision, 3, "patient")
-    assert (second.decision.limit_price, second.decision.confirmed_by) == (first.limit_price, waiting.portfolio.owner)
-    assert (second.decision.decided_at, second.decision.inputs["confirms"]) == (later, first.pk)
-
-
-def test_a_second_confirmation_is_the_same_order(waiting: Bet) -> None:
-    first = enter(waiting).decision
-    once, again = confirm(waiting, first), confirm(waiting, first)
-    assert (again.decision, again.order, again.created) == (once.decision, once.order, False)
-    assert Order.objects.filter(intent="open").count() == 1
-    with pytest.raises(NothingToConfirm):
-        confirm(waiting, once.decision)
-
-
-def test_after_the_minute_it_has_expired(waiting: Bet) -> None:
-    first = enter(waiting).decision
-    waiting.quote(confirmed_at=waiting.at + timedelta(seconds=30))
-    late = confirm(waiting, first, at=first.expires_at + timedelta(seconds=1))
-    assert refused(late) == "DECISION_EXPIRED"
-    assert late.decision.refusal_sentence == "The decision is 61 s old; it is good for 60 s."
-
-
-def test_gates_are_judged_again_when_it_is_confirmed(waiting: Bet) -> None:
-    first = enter(waiting).decision
-    waiting.quote(bid="44.50")
-    assert refused(confirm(waiting, first)) == "CROSSED_QUOTE"
-    waiting.quote(bid="44.00")
-    assert confirm(waiting, first).order is not None, "within its minute it may be tried again"
-
-
-def test_limits_are_judged_again_at_the_price_that_was_approved(waiting: Bet) -> None:
-    first = enter(waiting).decision
-    Portfolio.objects.update(settled_cash=Decimal("13440.00"))
-    assert refused(confirm(waiting, first)) == "CONTRACTS_OVER_LIMIT"
-
-
-def test_a_size_that_was_authorised_does_not_lapse_because_the_price_fell(bet: Bet) -> None:
-    Portfolio.objects.update(mode="live-manual", broker="alpaca")
-    first = enter(bet, "0.65").decision  # 3 contracts: $13,320
-    bet.quote(bid="39.00", ask="39.40")  # $11,820
-    second = confirm(bet, first)
-    assert second.order is not None
-    assert second.decision.limit_price == first.limit_price
-
-
-def test_a_confirmation_is_no_further_opening_intent(bet: Bet) -> None:
-    Portfolio.objects.update(mode="live-manual", broker="alpaca")
-    bet.revise(max_opening_intents=1)
-    first = enter(bet).decision
-    assert confirm(bet, first).order is not None
-
-
-def test_what_was_refused_or_placed_cannot_be_confirmed(bet: Bet) -> None:
-    placed = enter(bet).decision
-    with pytest.raises(NothingToConfirm, match="is out"):
-        confirm(bet, placed)
-    no = enter(bet, "0.5").decision
-    with pytest.raises(NothingToConfirm, match="MIN_CONFIDENCE"):
-        confirm(bet, no)
-
-
-# ---- The key ----
-
-
-def test_the_same_key_and_request_is_the_same_decision_and_order(bet: Bet) -> None:
-    first = enter(bet, key="a")
-    bet.quote(bid=None)
-    again = enter(bet, "0.7000", key="a", at=bet.at + timedelta(minutes=5))
-    assert (again.decision, again.order, again.created) == (first.decision, first.order, False)
-    assert Order.objects.count() == 1
-
-
-def test_a_refusal_is_repeated_too(bet: Bet) -> None:
-    first = enter(bet, "0.5", key="a")
-    again = enter(bet, "0.5", key="a")
-    assert (again.decision, again.created, refused(again)) == (first.decision, False, "MIN_CONFIDENCE")
-
-
-@pytest.mark.parametrize(
-    "other", [{"confidence": "0.71"}, {"contracts": 3}, {"pace": "fast"}, {"confirmed": True}], ids=str
-)
-def test_another_request_under_the_same_key_is_a_conflict(bet: Bet, other: dict[str, Any]) -> None:
-    enter(bet, key="a")
-    with pytest.raises(IdempotencyConflict, match="new key"):
-        enter(bet, key="a", **other)
-    with pytest.raises(IdempotencyConflict):
-        enter(bet, key="confirm:1")
-    assert Decision.objects.count() == 1
-
-
-def test_a_key_is_a_portfolios_own_and_no_key_is_none(bet: Bet) -> None:
-    enter(bet, key="a")
-    clock = ClockSetting(kind="recorded", market_started_at=bet.at, label="test")
-    others = factories.portfolio(of=bet.portfolio.profile, clock=clock, now=bet.wall())
-    assert enter(Bet(others, bet.contract, bet.at), key="a").created
-    assert enter(bet).created
-
-
 # ---- Without gates ----
 
 
@@ -485,22 +308,6 @@ def test_gates_are_waived_on_paper_in_recorded_time_only(bet: Bet) -> None:
     Portfolio.objects.update(mode="live", broker="alpaca")
     with pytest.raises(ValueError, match="waived only"):
         enter(bet, waive_gates=True)
-
-
-# ---- What cannot be asked ----
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [{"contracts": 0}, {"contracts": -1}, {"contracts": 1_000_001}, {"pace": "urgent"}, {"pace": ""}],
-    ids=str,
-)
-def test_a_request_that_makes_no_sense_is_no_request(asked: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        EntryRequest(OptionContract(), Decimal("0.7"), **asked)
-    for confidence in ("NaN", "-0.1", "1.1", "Infinity"):
-        with pytest.raises(ValueError):
-            EntryRequest(OptionContract(), Decimal(confidence))
 
 
 # ---- What becomes of it ----

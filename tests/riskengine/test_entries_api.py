@@ -1,33 +1,36 @@
 """Entries over the API: who may ask, what is answered, what a repeat gets, and the records to read afterwards."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 import time_machine
 from django.test import Client
-from django.utils import timezone
 
 from accounts.models import Scope, User
-from accounts.services import issue_token
-from positions.models import Decision, ExchangeSession, Order, Portfolio, Position
-from positions.services.working import work_orders
+from positions.models import Decision, ExchangeSession, Order
 from riskengine.services.decide import entries
-from riskengine.services.decide.plan import exit_plan
 from tests import factories
 from tests.riskengine import market
-from tests.riskengine.counts import assert_counted
+from tests.riskengine.asking import (
+    ASKED,
+    DECISIONS,
+    ENTRIES,
+    HOME,
+    ORDERS,
+    POSITIONS,
+    errors,
+    held,
+    post,
+    signed_in,
+    token,
+    waits,
+)
 from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
 
 pytestmark = pytest.mark.django_db
-
-HOME = "/api/v1/portfolios/owners/"
-ENTRIES, DECISIONS, ORDERS, POSITIONS = (f"{HOME}{name}/" for name in ("entries", "decisions", "orders", "positions"))
-ASKED = {"contract": "SPXW210104C03700000", "confidence": "0.70"}
 
 
 @pytest.fixture
@@ -39,44 +42,9 @@ def bet() -> Iterator[Bet]:
         yield made
 
 
-def signed_in(username: str, **options: Any) -> Client:
-    client = Client(**options)
-    client.force_login(User.objects.get(username=username), backend="django.contrib.auth.backends.ModelBackend")
-    return client
-
-
 @pytest.fixture
 def owner(bet: Bet) -> Client:
     return signed_in("owner")
-
-
-def token(*scopes: Scope) -> dict[str, str]:
-    user = User.objects.get(username="owner")
-    _, secret = issue_token(user=user, name="test", scopes=scopes, now=timezone.now(), valid_for=timedelta(days=1))
-    return {"Authorization": f"Bearer {secret}"}
-
-
-def post(client: Client, path: str = ENTRIES, body: Any = None, **headers: str) -> Any:
-    data = body if isinstance(body, str) else json.dumps(ASKED if body is None else body)
-    return client.post(path, data, content_type="application/json", headers=headers)
-
-
-def errors(response: Any) -> list[tuple[str, str]]:
-    body = response.json()
-    assert set(body) == {"errors"}
-    assert all(set(error) == {"code", "message", "field"} and error["message"] for error in body["errors"])
-    return [(error["code"], error["field"]) for error in body["errors"]]
-
-
-def waits(bet: Bet) -> None:
-    Portfolio.objects.update(mode="live-manual", broker="alpaca")
-
-
-def held(bet: Bet) -> Position:
-    position = bet.hold(bet.contract, 3, "44.40")
-    for number in (1, 2, 3):
-        factories.exit_slice(position, number)
-    return position
 
 
 # ---- Ask ----
@@ -334,108 +302,3 @@ def test_what_is_closed_already_cannot_be_closed(bet: Bet, owner: Client) -> Non
 def test_a_body_where_none_is_taken_is_refused(bet: Bet, owner: Client) -> None:
     response = post(owner, f"{POSITIONS}{held(bet).pk}/close/", {"contracts": 1})
     assert (response.status_code, errors(response)) == (400, [("unknown_field", "contracts")])
-
-
-# ---- Records ----
-
-
-def test_decisions_are_listed_the_latest_first_and_kept_whole(bet: Bet, owner: Client) -> None:
-    approved, refused = post(owner).json(), post(owner, body=ASKED | {"confidence": 0.5}).json()
-    listed = owner.get(DECISIONS).json()
-    assert [each["id"] for each in listed["results"]] == [refused["id"], approved["id"]]
-    assert listed["results"][1] == {name: approved[name] for name in listed["results"][1]}
-    assert owner.get(f"{DECISIONS}{approved['id']}/").json() == approved
-    for question, found in (({"approved": "true"}, approved), ({"refusal_code": "MIN_CONFIDENCE"}, refused)):
-        assert [each["id"] for each in owner.get(DECISIONS, question).json()["results"]] == [found["id"]]
-
-
-def test_orders_are_listed_without_the_prices_that_were_sent_for_them(bet: Bet, owner: Client) -> None:
-    intent = bet.order(bet.contract, 3, "44.80")
-    bet.order(bet.contract, 1, "44.60", decision=intent.decision, parent=intent)
-    [only] = owner.get(ORDERS).json()["results"]
-    assert (only["id"], only["status"], only["worst_price"]) == (intent.pk, "working", "44.8000")
-    assert owner.get(ORDERS, {"status": "filled"}).json()["results"] == []
-
-
-def test_positions_are_listed_with_their_slices(bet: Bet, owner: Client) -> None:
-    position = held(bet)
-    [only] = owner.get(POSITIONS, {"status": "open"}).json()["results"]
-    assert only | {"notes": []} == owner.get(f"{POSITIONS}{position.pk}/").json()
-    assert (only["quantity_open"], only["average_entry_price"], only["current_stop"]) == (3, "44.400000", "22.2000")
-    assert [(each["number"], each["threshold"], each["state"]) for each in only["slices"]] == [
-        (1, "0.050000", "armed"),
-        (2, "0.100000", "armed"),
-        (3, "0.150000", "armed"),
-    ]
-    assert owner.get(POSITIONS, {"status": "closed"}).json()["results"] == []
-
-
-def test_a_long_list_is_read_page_by_page(bet: Bet, owner: Client) -> None:
-    made = [factories.refused(bet.portfolio).pk for _ in range(5)]
-    first = owner.get(DECISIONS, {"page_size": 2}).json()
-    factories.refused(bet.portfolio)
-    second = owner.get(first["next"]).json()
-    assert [each["id"] for each in first["results"] + second["results"]] == made[:0:-1]
-
-
-@pytest.mark.parametrize(
-    ("path", "question"),
-    [
-        (ORDERS, {"position": "99999999999999999999"}),
-        (ORDERS, {"position": "x"}),
-        (ORDERS, {"status": "gone"}),
-        (DECISIONS, {"cursor": "x"}),
-        (POSITIONS, {"status": "\x00"}),
-    ],
-    ids=str,
-)
-def test_a_strange_question_is_an_error_or_finds_nothing(
-    bet: Bet, owner: Client, path: str, question: dict[str, str]
-) -> None:
-    response = owner.get(path, question)
-    assert response.status_code in (200, 400, 404)
-    assert response.status_code != 200 or response.json()["results"] == []
-
-
-@pytest.mark.parametrize("path", [f"{DECISIONS}99999999999999999999/", f"{POSITIONS}99999999999999999999/"])
-def test_a_number_that_no_row_has_is_not_found(bet: Bet, owner: Client, path: str) -> None:
-    assert owner.get(path).status_code == 404
-
-
-def test_each_endpoint_takes_as_many_statements_as_are_committed(bet: Bet, owner: Client) -> None:
-    with assert_counted("api entry approved"):
-        made = post(owner, **{"Idempotency-Key": "a"}).json()
-    with assert_counted("api entry refused"):
-        post(owner, body=ASKED | {"confidence": 0.5})
-    with assert_counted("api entry repeated"):
-        post(owner, **{"Idempotency-Key": "a"})
-    position = held(bet)
-    for _ in range(3):
-        bet.hold(bet.contract, 1, "44.40")
-    for name, path in (
-        ("api decisions", DECISIONS),
-        ("api decision", f"{DECISIONS}{made['id']}/"),
-        ("api fills", f"{ORDERS.removesuffix('orders/')}fills/"),
-        ("api orders", ORDERS),
-        ("api positions", POSITIONS),
-        ("api position", f"{POSITIONS}{position.pk}/"),
-    ):
-        with assert_counted(name):
-            assert owner.get(path).status_code == 200
-    with assert_counted("api position close"):
-        assert post(owner, f"{POSITIONS}{position.pk}/close/", {}).status_code == 201
-    assert Decimal(made["dollars"]) == Decimal("13320.00")
-
-
-def test_fills_are_listed_with_what_they_were_made_for_and_against(bet: Bet, owner: Client) -> None:
-    made = post(owner).json()
-    for seconds in range(0, 45, 5):
-        work_orders(now=bet.wall(bet.at + timedelta(seconds=seconds)), plan=exit_plan)
-    rows = owner.get(ORDERS.replace("orders/", "fills/")).json()["results"]
-    row = rows[0]
-    assert [each["quantity"] for each in rows] == [1, 2], "the latest first"
-    assert (row["contract"], row["side"], row["intent"]) == (bet.contract.occ_symbol, "buy", "open")
-    assert (row["price"], row["fee"], rows[1]["fee"]) == ("44.4000", "0.65", "1.30")
-    assert (row["order"], row["quote_bid"], row["quote_ask"]) == (made["order"]["id"], "44.0000", "44.4000")
-    assert owner.get(ORDERS.replace("orders/", f"fills/?position={row['position']}")).json()["results"] == rows
-    assert owner.get(ORDERS.replace("orders/", f"fills/?order={row['order'] + 1}")).json()["results"] == []

@@ -12,8 +12,8 @@ from django.test import Client
 from positions.models import Order, Position
 from tests import factories
 from tests.riskengine import market
+from tests.riskengine.asking import POSITIONS, errors, held, post, signed_in
 from tests.riskengine.market import Bet
-from tests.riskengine.test_entries_api import POSITIONS, errors, held, post, signed_in
 
 pytestmark = pytest.mark.django_db
 

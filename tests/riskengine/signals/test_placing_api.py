@@ -15,11 +15,11 @@ from riskengine.models import Handling, PriorTrade, Signal, SignalSource, Source
 from riskengine.services.signals.choosing import run_signals
 from tests import factories
 from tests.riskengine import market
+from tests.riskengine.asking import errors
 from tests.riskengine.counts import assert_counted
 from tests.riskengine.luck import base_rates
 from tests.riskengine.market import Bet
 from tests.riskengine.signals.sending import send, signed_in, source
-from tests.riskengine.test_entries_api import errors
 
 pytestmark = pytest.mark.django_db
 

@@ -18,10 +18,10 @@ from riskengine.api import webhook
 from riskengine.models import Signal, SignalSource, SourceKind
 from riskengine.services.signals.webhook import NOBODY, digest_of_secret, new_secret, renew_secret, webhook_source
 from tests.riskengine import market
+from tests.riskengine.asking import errors
 from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
 from tests.riskengine.signals.sending import source
-from tests.riskengine.test_entries_api import errors
 
 pytestmark = pytest.mark.django_db
 
