@@ -87,9 +87,10 @@ def project(
     random = np.random.Generator(np.random.PCG64(seed))  # named: numpy may change what default_rng gives
     final = np.empty(paths)
     depths, under = np.zeros(len(drawdowns)), np.zeros(len(floors))
-    # Paths meet a depth exactly (x0.8 x0.625 is half), so rounding must not decide; and relatively, unlike `at_most`,
-    # because a billionth of the peak is not yet ruin.
+    # Paths meet a depth or a level exactly (x0.8 x0.625 is half), so rounding must not decide; and relatively, unlike
+    # `at_most` and `above`, because a billionth of the peak, or of a dollar, is not yet ruin.
     remaining = (1.0 - np.asarray(drawdowns, dtype=np.float64)) * (1.0 + TOLERANCE)
+    reached = np.asarray(levels, dtype=np.float64) * (1.0 + TOLERANCE)
     ground = np.asarray(floors, dtype=np.float64) / wager.initial * (1.0 + TOLERANCE)
     with np.errstate(all="ignore"):
         for start in range(0, paths, _PATHS):
@@ -106,7 +107,7 @@ def project(
             mean=float(final.mean()),
             p5=float(p5),
             p95=float(p95),
-            above=tuple(float(above(final, float(level)).mean()) for level in levels),
+            above=tuple(float((final > level).mean()) for level in reached.tolist()),
             drawdown=tuple((depths / paths).tolist()),
             fallen=tuple((under / paths).tolist()),
         )

@@ -127,6 +127,17 @@ def test_next_to_nothing_is_not_ruin():
         wager((0.5, 0), (0.5, -0.99999), fraction=1.0, bets=20), paths=1000, seed=7, levels=[0], drawdowns=[1.0]
     )
     assert found.drawdown == (0.0,)
+    assert found.above == (1.0,)
+
+
+def test_a_level_far_under_a_dollar_is_told_from_ruin():
+    """100 bets of 66% on a fair coin leave 3.8e-13 of a dollar in the middle: little, and above a tenth of it."""
+    bet = wager((0.5, 1), (0.5, -1), fraction=0.66, bets=100)
+    levels = (0.0, 1e-13, 1e-9)
+    found = project(bet, paths=PATHS, seed=7, levels=levels)
+    assert found.above[0] == 1.0
+    for share, level in zip(found.above[1:], levels[1:], strict=True):
+        assert share == pytest.approx(binomial_above(level, 0.5, 1, 1, 0.66, 100), abs=ERROR)
 
 
 def test_the_largest_bet_bounds_every_gain_and_loss():
