@@ -122,7 +122,8 @@ def plain(columns: Sequence[Any], i: int) -> list[Plain]:
 def rounded(numbers: Sequence[Any]) -> list[Plain]:
     """Numbers to 10 places: float dust such as 0.30000000000000004 never reaches a reader. Missing and infinite are
     None: JSON has neither."""
-    column = np.fromiter(numbers, np.float64, len(numbers)).round(10)
+    with np.errstate(over="ignore"):  # 1e299 has no tenth place; it is told like the infinite
+        column = np.fromiter(numbers, np.float64, len(numbers)).round(10)
     values: list[Plain] = column.tolist()
     for at in (~np.isfinite(column)).nonzero()[0].tolist():
         values[at] = None

@@ -120,6 +120,11 @@ def test_missing_and_boundless_numbers_are_null_and_float_dust_is_gone() -> None
     assert trace.plain([np.array([np.nan]), np.array([np.inf]), 0.1 + 0.2, True], 0) == [None, None, 0.3, 1.0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_number_without_a_tenth_place_is_told_like_the_infinite_and_warns_nobody() -> None:
+    assert trace.plain([1e299], 0) == [None]
+
+
 def test_a_rule_that_blocks_without_a_code_cannot_be_written() -> None:
     with pytest.raises(ValueError, match=r"codes\.py"):
         rule("NO_SUCH_CODE", "Nothing", Effect.BLOCK, "USD", "nowhere")(lambda case: (0.0, 0.0, np.array([True])))
