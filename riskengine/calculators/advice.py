@@ -150,7 +150,8 @@ ADVICE: tuple[Advice, ...] = (
     ),
     Advice(
         "W5",
-        lambda b, limits: (b.dollars > 0) & below(b.allocation, b.minimum),
+        # Not the minimum against the limit: whole contracts may pass a limit that the minimum itself just meets.
+        lambda b, limits: (b.dollars > 0) & above(b.dollars, b.allocation),
         lambda r, n: (
             f"Your own limit for this stock is {percent(r['allocation'] / r['equity'], 0)}; this bet is "
             f"{percent(r['dollars'] / r['equity'], 0)}."

@@ -228,6 +228,24 @@ def test_any_json_gets_one_json_answer(kind: str, data: st.DataObject) -> None:
     assert told[1]["contracts"] > 0
 
 
+@pytest.mark.parametrize("changes", [{}, {"option_price": "7", "max_stock_allocation": 33}, {"correlations": ["0.7"]}])
+@pytest.mark.parametrize("allocation", [20, 33, 66])
+def test_what_overrides_the_allocation_is_advised_wherever_it_is_warned_of(changes: Any, allocation: int) -> None:
+    """At $7 whole contracts cost $33,600: over a limit of 33% that the minimum bet of $33,000 itself just meets."""
+    line = HEALTHY["size-7dte"] | {"max_stock_allocation": allocation} | changes
+    (told,) = answers("size-7dte", line)
+    advised = "W5" in {each["code"] for each in told["advice"]}
+    assert advised == ("MINIMUM_OVERRIDES_ALLOCATION" in words(told["warnings"]))
+
+
+@pytest.mark.parametrize("kind", ["tiers", "partial-profit"])
+def test_an_entry_that_rounds_to_nothing_is_an_error(kind: str) -> None:
+    line = {"entry": "0.00004", "quantity": 12, "steps": [{"price": "0.0001"}]}
+    refused, taken = answers(kind, line, line | {"entry": "0.00005"})
+    assert refused["error"]["field"] == "entry"
+    assert taken == {"steps": [None]}
+
+
 @pytest.mark.parametrize("kind", SIZES)
 def test_a_line_says_the_same_alone_in_a_batch_and_with_its_trace(kind: str) -> None:
     pick = candidates.Pick(33)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from riskengine.calculators import codes, take_profit
-from riskengine.calculators.columns import BoolColumn, Steps
+from riskengine.calculators.columns import PRICE_PLACES, BoolColumn, Steps, half_up_places
 from riskengine.calculators.sizing import LARGEST, SMALLEST
 from riskengine.calculators.take_profit import MAX_SLICES, REGIMES, WHOLE, SliceOrders, Slices
 from riskengine.services.decide.evaluate.contract import (
@@ -57,7 +57,8 @@ class Watch:
 
 def _read_watch(line: Line, ladder: int, slices: int, step_keys: frozenset[str]) -> Watch:
     entry = number(line, "entry")
-    if not SMALLEST <= entry <= LARGEST:
+    # At the places prices are rounded to: an entry of 0.00001 is one of 0, which every bid has reached.
+    if not SMALLEST <= half_up_places(entry, PRICE_PLACES) <= LARGEST:
         raise LineError("OUT_OF_RANGE", f"entry is {line['entry']!r}: give a price above 0.", "entry")
     quantity = whole(line, "quantity", lowest=1)
     steps = line.get("steps")
