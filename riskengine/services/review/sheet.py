@@ -88,15 +88,28 @@ def _by(rows: Sequence[Mapping[str, Any]], caption: str, head: str) -> Table:
     )
 
 
+def _valued(days: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What is said beside the equity at the end, and before what is not in the profit: a period whose last sessions
+    nobody could value ends with the one before them."""
+    valued = [place for place, each in enumerate(days) if each["end"] is not None]
+    if not valued or valued[-1] == len(days) - 1:
+        return "as last valued", ""
+    last, next_day = (day_words(days[place]["day"]) for place in (valued[-1], valued[-1] + 1))
+    return f"of {last}: what came after was not valued yet", f"without what was made from {next_day} on; "
+
+
 def _equity(equity: Mapping[str, Any], returns: Mapping[str, Any]) -> Section:
     title = "The account, marked to the market"
     if not equity["sessions"]:
         return Section("equity", title, "No session of this period is on record.")
+    valued_to, without = _valued(equity["days"])
     figures = [
         Figure("Equity at the start", _usd(equity["start"])),
-        Figure("Equity at the end", _usd(equity["end"]), "as last valued"),
+        Figure("Equity at the end", _usd(equity["end"]), valued_to),
         Figure(
-            "Profit or loss", _signed(equity["profit"]), f"{_signed(equity['deposits'])} paid in or out is not in it"
+            "Profit or loss",
+            _signed(equity["profit"]),
+            f"{without}{_signed(equity['deposits'])} paid in or out is not in it",
         ),
         Figure(
             "Deepest drawdown",
@@ -201,13 +214,16 @@ def _costs(costs: Mapping[str, Any], record: Mapping[str, Any]) -> Section:
     figures = [
         Figure("Premium paid", _usd(costs["premium"]), f"{record['n']:,} closed trades"),
         Figure("Fees", _usd(costs["fees"]), f"{_percent(costs['fees_share'])} of premium paid"),
-        Figure(
-            "Slippage of entries", _usd(costs["entry_slippage"]), f"beyond the mid, {costs['entry_trades']:,} trades"
-        ),
-        Figure("Slippage of exits", _usd(costs["exit_slippage"]), f"beyond the mid, {costs['exit_trades']:,} trades"),
-        Figure("All of it", _usd(costs["all"]), f"{_percent(costs['share_of_premium'])} of premium paid"),
+        _slippage("Slippage of entries", costs["entry_slippage"], costs["entry_trades"]),
+        _slippage("Slippage of exits", costs["exit_slippage"], costs["exit_trades"]),
+        Figure("All of it", _usd(costs["all"]), f"{_percent(costs['share_of_premium'])} of premium paid; under 0: gained"),
     ]
     return Section("costs", title, "", figures)
+
+
+def _slippage(name: str, usd: float | None, trades: int) -> Figure:
+    """Under nothing the price came towards the orders while they waited: no cost, and the sign alone does not say so."""
+    return Figure(name, _usd(usd), f"{'better than' if (usd or 0.0) < 0.0 else 'beyond'} the mid, {trades:,} trades")
 
 
 def _exposure(exposure: Mapping[str, Any]) -> Section:

@@ -18,7 +18,7 @@ from django.db import transaction
 from positions.market.calendar import Session, new_york_date
 from positions.market.feeds.world import World
 from positions.market_selectors import exchange_calendar
-from positions.models import CashKind, MarketClock, Mode, Portfolio, Position
+from positions.models import CashKind, CheckScope, MarketClock, Mode, Portfolio, Position
 from positions.services.portfolio import move_cash
 from positions.services.settlement import settle_expired
 from positions.services.stepped_market import SteppedMarket
@@ -199,11 +199,13 @@ class _Session:
 
     def run(self) -> None:
         opens_at, closes_at = self._session.opens_at, self._session.closes_at
-        # What was said in wall time between the sessions is later than all of this one, which could not renew it.
-        self._portfolio.heartbeats.all().delete()
-        Reading.objects.filter(portfolio=self._portfolio).delete()
         self._set_clock(opens_at - BEFORE_OPEN, speed=1)
+        # Before the reading goes: what a review of a week says of its last day rests on it.
         run_reviews(now=opens_at - BEFORE_OPEN, portfolio_ids=self._ids, reminders=False)
+        # What was said in wall time between the sessions is later than all of this one, which could not renew it. The
+        # exit check's heartbeat stays: a running product writes it every second, and would wait for this session.
+        self._portfolio.heartbeats.filter(scope=CheckScope.RISK).delete()
+        Reading.objects.filter(portfolio=self._portfolio).delete()
         minutes = round((closes_at - opens_at) / MINUTE)
         self._push(opens_at + k * MINUTE for k in range(minutes + 1))
         self._push(each.at for each in self._said)

@@ -77,6 +77,18 @@ def test_the_projected_drawdown_stands_beside_the_real_one() -> None:
     assert "Projected drawdown" not in {each.name for each in sheet(review.snapshot)["equity"].figures}
 
 
+def test_a_last_session_that_nobody_valued_is_named_beside_the_figures_that_lack_it() -> None:
+    seen = reviewed(week()).snapshot
+    last = seen["equity"]["days"][-1]
+    last["end"] = 103_500.0
+    figures = {each.name: each.note for each in sheet(seen)["equity"].figures}
+    assert figures["Equity at the end"] == "as last valued"
+    last["end"] = None
+    figures = {each.name: each.note for each in sheet(seen)["equity"].figures}
+    assert figures["Equity at the end"] == "of Thu 7 Jan 2021: what came after was not valued yet"
+    assert figures["Profit or loss"].startswith("without what was made from Fri 8 Jan 2021 on; ")
+
+
 def test_an_account_that_never_decided_anything_has_none() -> None:
     desk = week()
     idle = factories.portfolio(of=desk.portfolio.profile)
