@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Case, When
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import RiskProfileRevision
 from positions.access import portfolio_or_404
-from positions.models import Decision, Order, Portfolio, Position
+from positions.models import Decision, Order, Portfolio, Position, PositionStatus
 from positions.models.journal import LONGEST_NOTE, LONGEST_TAG
 from positions.selectors import (
     decision_for,
@@ -151,8 +152,9 @@ def decisions(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def positions(request: HttpRequest) -> HttpResponse:
-    """Every position the person may see, the latest first; of one portfolio, or with one tag."""
-    rows = positions_for(request.user)
+    """Every position the person may see, what is held first, then the latest; of one portfolio, or with one tag."""
+    over = Case(When(status=PositionStatus.CLOSED, then=1), default=0)
+    rows = positions_for(request.user).order_by(over, "-id")
     chosen, tag = asked_for(request, "portfolio"), asked_for(request, "tag")
     if chosen:
         rows = rows.filter(portfolio__slug=chosen)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db.models import F
 from django.test import Client
 
 from accounts.models import User
@@ -194,6 +195,16 @@ def test_tags_are_added_and_removed_and_lead_to_the_positions_that_have_them(
     assert not position.tags.exists()
     assert "No longer tagged gap" in client.get(at(position, "")).content.decode()
     assert "No position has the tag “gap”" in client.get("/positions/", {"tag": "gap"}).content.decode()
+
+
+def test_what_is_held_stands_before_what_is_closed(client: Client, bet: Bet, position: Position) -> None:
+    closed = bet.hold(bet.contract, 1, "40.00")
+    Position.objects.filter(pk=closed.pk).update(
+        status="closed", quantity_open=0, closed_at=bet.at, close_cause="stop", version=F("version") + 1
+    )
+    listed = client.get("/positions/").content.decode()
+    assert 0 < listed.index(at(position, "")) < listed.index(at(closed, ""))
+    assert ">Tags</th>" not in listed, "nobody has given one"
 
 
 @pytest.mark.parametrize(
