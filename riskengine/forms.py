@@ -359,6 +359,8 @@ class ShadowForm(forms.Form):
             name, equals, value = (part.strip() for part in line.partition("="))
             if not equals or not name or not value:
                 raise forms.ValidationError(f"“{line.strip()}” is not of the form: name = value.")
+            if name in found:
+                raise forms.ValidationError(f"{name} stands there twice: say once what it is.")
             found[name] = self._rows(value) if value.startswith("[") else SWITCHES.get(value.lower(), value)
         return found
 

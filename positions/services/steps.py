@@ -272,7 +272,7 @@ def _over(intent: LiveOrder, situation: Situation) -> str:
     quote = _fresh(intent, situation)
     mid = quote.mid if quote is not None and quote.is_two_sided else None
     if mid is not None and ladder.has_drifted(mid, intent.reference_mid):
-        return f"the mid moved from {intent.reference_mid} to {mid}"
+        return f"the mid moved from ${intent.reference_mid.normalize():f} to ${mid.normalize():f}"
     return ""
 
 

@@ -34,6 +34,12 @@ def cents(value: Any) -> str:
 
 
 @register.filter
+def signed_cents(value: Any) -> str:
+    """A gain or loss of such a list: +$849.80."""
+    return f"{'+' if value and value > 0 else ''}{cents(value)}"
+
+
+@register.filter
 def signed_usd(value: float | None) -> str:
     """Gain and loss differ by sign as well as colour: +$1,240, −$1,600."""
     if value is None:

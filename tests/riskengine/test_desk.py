@@ -259,7 +259,7 @@ def test_what_happened_is_told_in_words(zero: Bet) -> None:
     told = [event["text"] for event in shown(zero)["events"]]
     for sentence in (
         "Opened: bought 4 at $40.00",
-        "Tier 1 reached: 1 ordered sold",
+        "Tier 1 reached: order to sell 1",
         "Sold 1 at $42.10, 3 left",
         "Tier 1 filled: 1",
         "Stop raised from $30.00 to $31.00",

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from positions.market.calendar import new_york
 from positions.models import Mode, Portfolio
-from riskengine.models import Review, ReviewDecision, ReviewState, Severity
+from riskengine.models import Review, ReviewDecision, ReviewKind, ReviewState, Severity
 from riskengine.services.review.periods import period_name
 from riskengine.services.watch.alerts import NewAlert, raise_alerts, resolve, standing
 
@@ -63,7 +63,7 @@ def _due(by_id: Mapping[int, Portfolio], at: Mapping[int, datetime]) -> Iterator
             key=_due_key(review.pk),
             severity=Severity.WARNING if pressing else Severity.INFO,
             title=f"{review.get_kind_display()} review of {portfolio.name} is due"[:150],
-            happened=f"The review of the {period_name(review.kind, review.period_start)} is due since "
+            happened=f"The review of {_the(review)} is due since "
             f"{due_at:%A} {due_at:%Y-%m-%d %H:%M} New York"
             f"{': that is more than two days' if pressing else ''}.",
             to_do=f"Answer its questions and decide: {address(portfolio.slug, review.pk)}",
@@ -71,6 +71,12 @@ def _due(by_id: Mapping[int, Portfolio], at: Mapping[int, datetime]) -> Iterator
             market_at=at[portfolio.pk],
             stage=int(pressing),
         )
+
+
+def _the(review: Review) -> str:
+    """July 2026; the week of 29 Jun 2026."""
+    name = period_name(review.kind, review.period_start)
+    return name if review.kind == ReviewKind.MONTHLY else f"the {name}"
 
 
 def _changes(by_id: Mapping[int, Portfolio], now: datetime) -> Iterator[NewAlert]:
@@ -86,7 +92,7 @@ def _changes(by_id: Mapping[int, Portfolio], now: datetime) -> Iterator[NewAlert
             severity=Severity.WARNING if pressing else Severity.INFO,
             title=f"A change was decided for {portfolio.name}, and no revision follows yet"[:150],
             happened=f"{review.decided_by_name} decided on {new_york(review.decided_at):%Y-%m-%d %H:%M} New York to "
-            f"change the parameters, in the review of the {period_name(review.kind, review.period_start)}.",
+            f"change the parameters, in the review of {_the(review)}.",
             to_do=f"Save the parameters, then name the revision: {address(portfolio.slug, review.pk)}",
             portfolio_id=portfolio.pk,
             stage=int(pressing),

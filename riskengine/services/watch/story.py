@@ -64,7 +64,7 @@ def _position(row: Happening) -> tuple[str, str]:
     if row.kind.endswith("_ordered"):
         intent = row.kind.removesuffix("_ordered")
         because = f" {detail['sentence']}" if detail.get("sentence") else ""
-        return f"{INTENTS.get(intent, intent)}: {_contracts(after)} ordered sold.{because}", "order"
+        return f"{INTENTS.get(intent, intent)}: order to sell {_contracts(after)}.{because}", "order"
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in after.items() if _is_plain(value))
     return f"{row.kind.replace('_', ' ').capitalize()}{f': {told}' if told else ''}", ""
 
@@ -92,7 +92,7 @@ def _sold(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
 
 def _slice_pending(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     numbers = [str(each.get("number")) for each in after.get("slices", [])]
-    return f"Tier {' and '.join(numbers) or '?'} reached: {_contracts(after)} ordered sold", "order"
+    return f"Tier {' and '.join(numbers) or '?'} reached: order to sell {_contracts(after)}", "order"
 
 
 def _slice_filled(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
@@ -121,6 +121,11 @@ def _closed(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     cause, realised = str(after.get("cause", "")), _number(after.get("realised"))
     tone = "" if not realised else "gain" if realised > 0 else "loss"
     return f"Closed by {CAUSES.get(cause) or INTENTS.get(cause, 'a cause not known').lower()}: {_money(realised)}", tone
+
+
+def _slice_rearmed(before: Mapping[str, Any], after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    because = "its order ended before it was filled" if before.get("state") == "pending" else "the bet is open again"
+    return f"Tier {after.get('slice', '?')} armed again: {because}", ""
 
 
 def _slice_deferred(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
@@ -166,6 +171,7 @@ _POSITION = {
     "sold": _sold,
     "slice_pending": _slice_pending,
     "slice_filled": _slice_filled,
+    "slice_rearmed": _slice_rearmed,
     "stop_raised": _stop_raised,
     "stop_tightened": _stop_tightened,
     "tagged": _tagged,

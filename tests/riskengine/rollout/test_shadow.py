@@ -79,7 +79,7 @@ def test_what_a_form_takes_are_numbers_switches_and_ladders():
     expected = {"losing_streak": "4", "halt_flattens": False, "confidence_factor": rows}
     assert form.cleaned_data["changes"] == expected
     own_numbers({"losing_streak": "4", "halt_flattens": False}, {"confidence_factor": rows})
-    for wrong in ("losing_streak", "= 4", "confidence_factor = [[0, 1]", "x = " + "[" * 3_000):
+    for wrong in ("losing_streak", "= 4", "confidence_factor = [[0, 1]", "x = " + "[" * 3_000, "a = 1\na = 2"):
         assert not ShadowForm({"changes": wrong, "reason": "So."}).is_valid()
 
 

@@ -3,11 +3,14 @@
 import { createChart, createSeriesMarkers, LineSeries, LineStyle, LineType } from "../vendor/lightweight-charts-5.2.1.mjs";
 
 const EVERY_MS = 5000;
+const BRIEF_SECONDS = 2400;
 
 const figure = document.getElementById("path");
 const place = figure.querySelector(".path-chart");
 const said = figure.querySelector("[role=status]");
 const dark = matchMedia("(prefers-color-scheme: dark)");
+
+let brief = false; // so short that labels without seconds would repeat themselves
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -15,7 +18,7 @@ function look() {
   return {
     layout: { background: { color: colour("paper") }, textColor: colour("muted"), attributionLogo: false, fontSize: 12 },
     grid: { vertLines: { color: colour("hairline") }, horzLines: { color: colour("hairline") } },
-    timeScale: { timeVisible: true, secondsVisible: false, borderColor: colour("hairline") },
+    timeScale: { timeVisible: true, secondsVisible: brief, rightOffset: 2, borderColor: colour("hairline") },
     rightPriceScale: { borderColor: colour("hairline") },
     localization: { priceFormatter: (price) => `${price < 0 ? "−" : ""}$${Math.abs(price).toFixed(2)}` },
     handleScale: { mouseWheel: false },
@@ -39,6 +42,9 @@ const points = (rows) => rows.map(({ t, value }) => (value === null ? { time: t 
 
 function draw(path) {
   latest = path;
+  const times = path.bids.map(({ t }) => t);
+  brief = times.length > 1 && times.at(-1) - times[0] < BRIEF_SECONDS;
+  chart.applyOptions({ timeScale: { secondsVisible: brief } });
   bids.applyOptions({ color: colour("ink") });
   stop.applyOptions({ color: colour("loss") });
   high.applyOptions({ color: colour("muted") });
