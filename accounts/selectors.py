@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 
 from django.db.models import QuerySet
@@ -37,11 +36,6 @@ class HistoryEntry:
 def latest_revision(profile: RiskProfile) -> RiskProfileRevision:
     """The newest revision, whose numbers new bets use. A profile always has one."""
     return profile.revisions.order_by("-number")[:1].get()
-
-
-def revision_in_force(profile: RiskProfile, now: datetime) -> RiskProfileRevision:
-    """The newest revision that was in force at `now` (wall time), for recomputing an old decision."""
-    return profile.revisions.filter(in_force_from__lte=now).order_by("-number")[:1].get()
 
 
 def numbers_of(revision: RiskProfileRevision) -> dict[str, Value]:

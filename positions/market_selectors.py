@@ -124,11 +124,6 @@ def quoted_contracts(contract_ids: Collection[int], *, source: str, now: datetim
     return _quoted_contracts("c.id = ANY(%(ids)s)", {"ids": list(contract_ids)}, source, now)
 
 
-def quoted_contract(occ_symbol: str, *, source: str, now: datetime) -> QuotedContract | None:
-    """One contract by its 21-character symbol."""
-    return next(iter(_quoted_contracts("c.occ_symbol = %(occ)s", {"occ": occ_symbol}, source, now)), None)
-
-
 def option_chain(underlying: str, expires_on: date, *, source: str, now: datetime) -> list[QuotedContract]:
     """The contracts of an underlying and expiration that this source has quoted by now, by strike."""
     where = "i.symbol = %(underlying)s AND c.expiration_on = %(expires_on)s AND q.quoted_at IS NOT NULL"

@@ -41,6 +41,3 @@ class PositionQuerySet(models.QuerySet):
     def held(self) -> Self:
         """Positions with contracts left, those past their expiration included."""
         return self.filter(quantity_open__gt=0)
-
-    def expiring_on(self, date) -> Self:
-        return self.filter(contract__expiration_on=date)

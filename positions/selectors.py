@@ -1,7 +1,5 @@
 """What a person may see of portfolios, positions, orders, decisions and providers of market data."""
 
-from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 
 from django.db.models import Prefetch, QuerySet, Sum
@@ -10,11 +8,9 @@ from accounts.models import RiskProfile, User
 from positions.models import (
     DataProvider,
     Decision,
-    EquitySnapshot,
     Heartbeat,
     Order,
     Portfolio,
-    PortfolioStateChange,
     Position,
     PositionNote,
     PositionTag,
@@ -39,21 +35,6 @@ def profiles_for(user: User) -> QuerySet[RiskProfile]:
     if user.is_staff:
         return profiles
     return profiles.filter(pk__in=Portfolio.objects.visible_to(user).values("profile"))
-
-
-def held_positions(portfolio: Portfolio) -> QuerySet[Position]:
-    """Positions with contracts left, the oldest first, with what a page shows of each."""
-    return (
-        portfolio.positions.held()
-        .select_related("contract", "contract__underlying", "revision")
-        .prefetch_related("slices")
-        .order_by("id")
-    )
-
-
-def closed_positions(portfolio: Portfolio) -> QuerySet[Position]:
-    """Closed positions, the latest first."""
-    return portfolio.positions.filter(status="closed").select_related("contract").order_by("-closed_at", "-id")
 
 
 def position_for(user: User, position_id: int) -> Position:
@@ -103,21 +84,6 @@ def decisions(portfolio: Portfolio) -> QuerySet[Decision]:
     return (
         portfolio.decisions.select_related("contract").defer("inputs", "trace", "gates").order_by("-decided_at", "-id")
     )
-
-
-def snapshot_of(portfolio: Portfolio, session_on: date) -> EquitySnapshot | None:
-    """The equity at the start of that session; None means no entry may be made (B-11)."""
-    return portfolio.equity_snapshots.filter(session_on=session_on).first()
-
-
-def equity_history(portfolio: Portfolio, sessions: int) -> Sequence[EquitySnapshot]:
-    """The last `sessions` snapshots, the oldest first."""
-    return list(portfolio.equity_snapshots.order_by("-session_on")[:sessions])[::-1]
-
-
-def state_history(portfolio: Portfolio) -> QuerySet[PortfolioStateChange]:
-    """Every change of the trading state, the latest first."""
-    return portfolio.state_changes.select_related("actor").order_by("-changed_at", "-id")
 
 
 def heartbeat_of(portfolio: Portfolio, scope: str = "risk") -> Heartbeat | None:

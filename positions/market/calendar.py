@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 NEW_YORK = ZoneInfo("America/New_York")
 REGULAR_OPEN = time(9, 30)
 REGULAR_CLOSE = time(16, 0)
-EARLY_CLOSE = time(13, 0)
 FORCED_CLOSE_MINUTES = 15
 
 
@@ -35,11 +34,6 @@ def new_york(instant: datetime) -> datetime:
 def new_york_date(instant: datetime) -> date:
     """The New York calendar date of an aware instant: still the 4th when UTC says the 5th."""
     return new_york(instant).date()
-
-
-def new_york_time(instant: datetime) -> time:
-    """The New York wall-clock time of an aware instant."""
-    return new_york(instant).time()
 
 
 def new_york_instant(day: date, at: time) -> datetime:

@@ -4,7 +4,6 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from positions.market import symbols
 from positions.market.symbols import CALL, PUT, OptionSymbol
@@ -100,9 +99,3 @@ def _date(word: str) -> date:
         f"“{word.lower()}” is not understood. Write the root or underlying first, then a strike, C or P, an expiration "
         "(2021-01-04, 4 jan or 7dte), in any order, for example: SPXW 3800 C."
     )
-
-
-def strike_text(strike: Decimal) -> str:
-    """A strike as people write it: 3800, 752.5."""
-    text = f"{strike:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

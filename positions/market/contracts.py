@@ -7,9 +7,7 @@ here is taken for an ordinary stock option: American, physical, 0.05 / 0.10.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 
-from positions.market.calendar import Calendar, Session
 from positions.market.ticks import ALL_PENNY, NICKEL_DIME, PENNY_NICKEL, TickTable
 
 AM_CASH, PM_CASH, PM_PHYSICAL = "am_cash", "pm_cash", "pm_physical"
@@ -49,11 +47,6 @@ class ContractClass:
     @property
     def ticks(self) -> TickTable:
         return TICK_TABLES[self.tick_class]
-
-    @property
-    def delivers_shares(self) -> bool:
-        """0.01 in the money at expiry becomes shares: close first (A-17)."""
-        return self.settlement == PM_PHYSICAL
 
 
 MAG7: Mapping[str, str] = {
@@ -101,9 +94,3 @@ def contract_class(root: str) -> ContractClass:
     if plain != root:
         return replace(contract_class(plain), root=root, is_adjusted=True)
     return ContractClass(root, root)
-
-
-def last_session(settlement: str, expires_on: date, calendar: Calendar) -> Session:
-    """The last session in which an option trades, whose close is its end: what trades past 16:00 New York is not
-    counted on. AM-settled options stop the session before they expire."""
-    return calendar.previous(expires_on) if settlement == AM_CASH else calendar.on_or_before(expires_on)

@@ -153,11 +153,6 @@ class Position(models.Model):
     def __str__(self) -> str:
         return f"{self.quantity_open} of {self.quantity_opened} {self.contract}"
 
-    @property
-    def initial_risk_per_share(self) -> Decimal | None:
-        """Entry less initial stop, USD a share: the R of the risk-reward target."""
-        return None if self.initial_stop is None else self.average_entry_price - self.initial_stop
-
 
 class SliceState(models.TextChoices):
     ARMED = "armed", "Armed"

@@ -271,8 +271,9 @@ def _over(intent: LiveOrder, situation: Situation) -> str:
         return "not filled in time"
     quote = _fresh(intent, situation)
     mid = quote.mid if quote is not None and quote.is_two_sided else None
-    if mid is not None and ladder.has_drifted(mid, intent.reference_mid):
-        return f"the mid moved from ${intent.reference_mid.normalize():f} to ${mid.normalize():f}"
+    reference = intent.reference_mid
+    if mid is not None and reference is not None and ladder.has_drifted(mid, reference):
+        return f"the mid moved from ${reference.normalize():f} to ${mid.normalize():f}"
     return ""
 
 

@@ -180,15 +180,11 @@ def fresh(age_seconds: FloatColumn, expires_today: BoolColumn, recorded: BoolCol
     return at_most(age_seconds, oldest) & at_least(age_seconds, -CLOCK_SKEW_SECONDS)
 
 
-def usable_for_entry(bid: FloatColumn, ask: FloatColumn, is_fresh: BoolColumn, limits: Limits) -> BoolColumn:
-    """Fresh, bid > 0, ask > bid, spread <= 10% of the mid (A-05). NaN on either side is unusable."""
-    return _two_sided(bid, ask) & is_fresh & _narrow(bid, ask, limits)
-
-
 def usable_for_exit(
     bid: FloatColumn, ask: FloatColumn, tick: FloatColumn, is_fresh: BoolColumn, limits: Limits
 ) -> BoolColumn:
-    """As for entries, but a spread of at most 3 ticks passes too: a cheap option could not be sold otherwise (A-05)."""
+    """Fresh, bid > 0, ask > bid, and a spread of at most 10% of the mid or of at most 3 ticks: a cheap option could not
+    be sold otherwise (A-05). NaN on either side is unusable."""
     few_ticks = at_most(ask - bid, limits.exit_spread_ticks * tick)
     return _two_sided(bid, ask) & is_fresh & (_narrow(bid, ask, limits) | few_ticks)
 

@@ -28,7 +28,6 @@ from riskengine.calculators.take_profit import Slices
 
 SESSIONS_A_YEAR = 252
 SESSION_SECONDS = 23_400
-HOUR = 3600
 CHECK_SECONDS = 30  # 0DTE: the looks of SPEC 7.4
 HALF_HOUR = 1800  # 7DTE
 ENTRY_7DTE_SECONDS = 1800  # after the open: 10:00

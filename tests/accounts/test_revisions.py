@@ -16,7 +16,6 @@ from accounts.selectors import (
     ladders_of,
     latest_revision,
     numbers_of,
-    revision_in_force,
 )
 from accounts.services import (
     StaleRevisionError,
@@ -67,13 +66,6 @@ def test_a_changed_ladder_leaves_the_others_alone():
     second = revise(profile, ladders={"partial_profit": steps})
     before = ladders_of(profile.revisions.get(number=1))
     assert ladders_of(second) == before | {"partial_profit": steps}
-
-
-def test_the_revision_in_force_is_the_newest_at_that_time():
-    profile = factories.profile()
-    revise(profile, max_vix_threshold=Decimal(28))
-    assert revision_in_force(profile, LATER - timedelta(seconds=1)).number == 1
-    assert revision_in_force(profile, LATER).number == 2
 
 
 def test_numbers_out_of_bounds_are_refused_with_a_sentence_each_and_nothing_is_saved():

@@ -206,25 +206,23 @@ def test_how_long_a_quote_is_fresh(age: float, expires_today: bool, recorded: bo
 
 
 @pytest.mark.parametrize(
-    ("bid", "ask", "entry", "exit_"),
+    ("bid", "ask", "usable"),
     [
-        (0.95, 1.05, True, True),  # exactly 10% of the mid
-        (0.90, 1.10, False, False),
-        (0.10, 0.13, False, True),  # 26%, but three ticks
-        (0.10, 0.14, False, False),
-        (0.0, 0.01, False, False),
-        (1.0, 1.0, False, False),
-        (1.1, 1.0, False, False),
-        (np.nan, 1.0, False, False),
-        (1.0, np.nan, False, False),
-        (1.0, np.inf, False, False),
+        (0.95, 1.05, True),  # exactly 10% of the mid
+        (0.90, 1.10, False),
+        (0.10, 0.13, True),  # 26%, but three ticks
+        (0.10, 0.14, False),
+        (0.0, 0.01, False),
+        (1.0, 1.0, False),
+        (1.1, 1.0, False),
+        (np.nan, 1.0, False),
+        (1.0, np.nan, False),
+        (1.0, np.inf, False),
     ],
 )
-def test_a_quote_is_usable_by_its_spread(bid: float, ask: float, entry: bool, exit_: bool) -> None:
+def test_a_quote_is_usable_by_its_spread(bid: float, ask: float, usable: bool) -> None:
     quote = column(bid), column(ask)
-    assert stops.usable_for_entry(*quote, np.array([True]), ZERO).tolist() == [entry]
-    assert stops.usable_for_exit(*quote, column(0.01), np.array([True]), ZERO).tolist() == [exit_]
-    assert not stops.usable_for_entry(*quote, np.array([False]), ZERO).any()
+    assert stops.usable_for_exit(*quote, column(0.01), np.array([True]), ZERO).tolist() == [usable]
     assert not stops.usable_for_exit(*quote, column(0.01), np.array([False]), ZERO).any()
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from positions import market_selectors as market
 from positions.market.calendar import OutsideCalendar, new_york_instant
-from positions.models import Fundamental, Instrument, VixReading
+from positions.models import Fundamental, Instrument, OptionContract, VixReading
 from positions.services.imports.index import VixDays
 from positions.services.imports.options import OpenInterests, Quotes, Trades
 from positions.services.imports.run import Kind, import_file
@@ -66,9 +66,8 @@ def recording(load) -> None:
 
 
 def quoted(right_and_strike: str, now: datetime) -> market.QuotedContract:
-    found = market.quoted_contract(f"SPXW  210104{right_and_strike}", source="test", now=now)
-    assert found is not None
-    return found
+    contract = OptionContract.objects.get(occ_symbol=f"SPXW  210104{right_and_strike}")
+    return market.quoted_contracts([contract.pk], source="test", now=now)[0]
 
 
 # ---- Options ----

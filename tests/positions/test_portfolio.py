@@ -10,16 +10,12 @@ from positions.models import CashKind, ClockKind, Decision, OrderStatus, Portfol
 from positions.selectors import (
     decision_for,
     decisions,
-    equity_history,
     heartbeat_of,
-    held_positions,
     ledger_cash,
     live_orders,
     portfolio_for,
     portfolios_for,
     position_for,
-    snapshot_of,
-    state_history,
 )
 from positions.services.portfolio import ClockSetting, change_state, move_cash
 from tests import factories
@@ -38,10 +34,10 @@ def test_a_new_portfolio_has_its_clock_snapshot_deposit_and_history():
     portfolio = factories.portfolio(clock=RECORDED, now=datetime(2026, 3, 2, 12, 0, tzinfo=UTC))
     assert (portfolio.state, portfolio.cash, portfolio.settled_cash) == (State.ACTIVE, 60000, 60000)
     assert (portfolio.clock.kind, portfolio.clock.wall_started_at) == ("recorded", portfolio.created_at)
-    snapshot = snapshot_of(portfolio, date(2021, 1, 4))
+    snapshot = portfolio.equity_snapshots.get(session_on=date(2021, 1, 4))
     assert (snapshot.equity_start_of_day, snapshot.taken_at) == (60000, RECORDED.market_started_at)
     assert ledger_cash(portfolio) == portfolio.cash
-    assert [(c.from_state, c.to_state, c.cause) for c in state_history(portfolio)] == [("", "ACTIVE", "created")]
+    assert [(c.from_state, c.to_state, c.cause) for c in portfolio.state_changes.all()] == [("", "ACTIVE", "created")]
     assert [(c.from_mode, c.to_mode) for c in portfolio.mode_changes.all()] == [("", "paper")]
     assert heartbeat_of(portfolio) is None
 
@@ -98,16 +94,13 @@ def test_a_stranger_finds_neither_position_nor_decision():
         decision_for(stranger, position.decision_id)
 
 
-def test_what_is_held_and_what_works_is_listed_without_a_query_a_row(django_assert_num_queries):
+def test_what_works_is_listed_without_a_query_a_row(django_assert_num_queries):
     portfolio = factories.portfolio()
     for strike in ("3700", "3800"):
         position = factories.position(portfolio, contract=factories.contract(strike=strike))
         factories.exit_slice(position)
         factories.exit_order(position, client_order_id=f"a{strike}")
     factories.opening_order(factories.decision(portfolio), status=OrderStatus.CANCELLED, finished_at=factories.NOW)
-    with django_assert_num_queries(2):
-        shown = [(str(p.contract), p.revision.number, len(p.slices.all())) for p in held_positions(portfolio)]
-    assert shown == [("SPXW 2021-01-04 3700C", 1, 1), ("SPXW 2021-01-04 3800C", 1, 1)]
     with django_assert_num_queries(1):
         assert [order.contract.strike for order in live_orders(portfolio)] == [3700, 3800]
     with django_assert_num_queries(1):
@@ -138,7 +131,7 @@ def test_a_state_change_is_a_row_and_repeating_it_is_none():
     assert not change_state(**given)
     portfolio.refresh_from_db()
     assert portfolio.state == State.HALTED
-    latest = state_history(portfolio)[0]
+    latest = portfolio.state_changes.latest("id")
     assert (latest.from_state, latest.to_state, latest.value, latest.actor_name) == (
         "ACTIVE",
         "HALTED",
@@ -154,7 +147,7 @@ def test_a_deposit_raises_cash_and_the_day_s_net_deposits_and_is_in_the_ledger()
     )
     portfolio.refresh_from_db()
     assert (portfolio.cash, portfolio.settled_cash, ledger_cash(portfolio)) == (60500, 60500, 60500)
-    assert equity_history(portfolio, 5)[-1].net_deposits == 500
+    assert portfolio.equity_snapshots.get().net_deposits == 500
 
 
 def test_more_than_the_settled_cash_cannot_be_withdrawn():

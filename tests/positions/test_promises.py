@@ -163,7 +163,7 @@ def test_a_split_rescales_stop_and_high_water_mark(held):
         current_stop=Decimal("16.65"),
         high_water=Decimal("22.20"),
     )
-    assert held.initial_risk_per_share == Decimal("5.55")
+    assert held.initial_stop == Decimal("16.65")
 
 
 def test_an_adopted_position_gets_its_stop_once(held):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,3 @@ Tick = TypeVar("Tick", QuoteTick, PriceTick, VolatilityTick)
 
 def _within(ticks: Sequence[Tick], after: datetime, until: datetime) -> list[Tick]:
     return sorted((tick for tick in ticks if after < tick.at <= until), key=attrgetter("at"))
-
-
-class Feed(Protocol):
-    """A source of ticks. `source` is the name its rows are stored under and portfolios read (`quote_source`)."""
-
-    @property
-    def source(self) -> str: ...
-
-    def between(self, after: datetime, until: datetime) -> Batch:
-        """What became known after `after` and not after `until`, market time, the oldest first."""
-        ...

@@ -216,13 +216,13 @@ def _costs(costs: Mapping[str, Any], record: Mapping[str, Any]) -> Section:
         Figure("Fees", _usd(costs["fees"]), f"{_percent(costs['fees_share'])} of premium paid"),
         _slippage("Slippage of entries", costs["entry_slippage"], costs["entry_trades"]),
         _slippage("Slippage of exits", costs["exit_slippage"], costs["exit_trades"]),
-        Figure("All of it", _usd(costs["all"]), f"{_percent(costs['share_of_premium'])} of premium paid; under 0: gained"),
+        Figure("All of it", _usd(costs["all"]), f"{_percent(costs['share_of_premium'])} of premium paid"),
     ]
     return Section("costs", title, "", figures)
 
 
 def _slippage(name: str, usd: float | None, trades: int) -> Figure:
-    """Under nothing the price came towards the orders while they waited: no cost, and the sign alone does not say so."""
+    """Under nothing prices came towards the orders while they waited: no cost, which the sign alone does not say."""
     return Figure(name, _usd(usd), f"{'better than' if (usd or 0.0) < 0.0 else 'beyond'} the mid, {trades:,} trades")
 
 

@@ -37,7 +37,6 @@ MODEL = 1  # of `calculators.zero_edge`: what is changed there asks another ques
 PATHS, SAMPLE, SEED = 40_000, 2_000, 20_240_704
 HALF_SPREAD = 0.005  # of the premium (SPEC 7.4)
 VOLATILITY_0DTE, VOLATILITY_7DTE = 0.15, 0.30
-FULL_SESSION_SECONDS = 23_400
 WEEK = Regime.SEVEN_DAY
 
 # Entries of a same-day system by their regime: the ladder differs. The times are those of SPEC 7.4.

@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 
 from positions.market.calendar import new_york_instant
 from positions.market.feeds.base import Batch, PriceTick, QuoteTick, VolatilityTick
-from positions.market.feeds.recorded import RecordedFeed
 from positions.models import OptionQuote, UnderlyingBar, VixReading
 from positions.services.quotes import Stored, store_batch
 from tests import factories
@@ -163,20 +162,6 @@ def test_a_batch_takes_a_fixed_number_of_statements() -> None:
         return len(captured)
 
     assert statements(1) == statements(200)
-
-
-def test_the_recorded_feed_says_what_an_interval_holds() -> None:
-    factories.instrument()
-    told = Batch(
-        quotes=[tick(0), tick(1, "44.10", "44.50"), tick(2, bid=None)],
-        prices=[PriceTick("SPX", Decimal("3700.5000"), at(1))],
-        volatility=[VolatilityTick("VIX", Decimal("23.0400"), at(1))],
-    )
-    store_batch(told, source=SOURCE)
-    feed = RecordedFeed(SOURCE)
-    assert feed.between(at(-1), at(9)) == Batch(told.quotes, told.prices, told.volatility)
-    assert feed.between(at(0), at(1)).quotes == [told.quotes[1]]
-    assert RecordedFeed("another").between(at(-1), at(9)) == Batch([], [], [])
 
 
 @pytest.mark.django_db(transaction=True)

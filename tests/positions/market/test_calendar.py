@@ -8,6 +8,7 @@ import pytest
 
 from positions import recorded
 from positions.market.calendar import (
+    NEW_YORK,
     Calendar,
     OutsideCalendar,
     Override,
@@ -15,7 +16,6 @@ from positions.market.calendar import (
     days_to_expiration,
     new_york_date,
     new_york_instant,
-    new_york_time,
 )
 
 
@@ -42,10 +42,10 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)
 
 
-def hours(calendar: Calendar, day: date) -> tuple[str, str]:
+def hours(calendar: Calendar, day: date) -> tuple[str, ...]:
     session = calendar.session(day)
     assert session is not None
-    return f"{new_york_time(session.opens_at):%H:%M}", f"{new_york_time(session.closes_at):%H:%M}"
+    return tuple(f"{at.astimezone(NEW_YORK):%H:%M}" for at in (session.opens_at, session.closes_at))
 
 
 @pytest.mark.parametrize("day", [date(2026, 11, 27), date(2026, 12, 24), date(2015, 12, 24)])

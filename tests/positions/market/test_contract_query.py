@@ -1,11 +1,10 @@
 """What people type to find an option."""
 
 from datetime import date
-from decimal import Decimal
 
 import pytest
 
-from positions.market.contract_query import ContractQuery, next_on, parse_contract_query, strike_text
+from positions.market.contract_query import ContractQuery, next_on, parse_contract_query
 from positions.market.symbols import parse
 
 
@@ -56,8 +55,3 @@ def test_a_day_that_no_year_has_is_named() -> None:
 )
 def test_a_day_of_the_year_is_the_next_one(month_day: tuple[int, int], today: date, expected: date | None) -> None:
     assert next_on(month_day, today) == expected
-
-
-def test_strikes_as_people_write_them() -> None:
-    assert strike_text(Decimal("3800.000")) == "3800"
-    assert strike_text(Decimal("752.500")) == "752.5"

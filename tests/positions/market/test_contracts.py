@@ -4,8 +4,8 @@ from datetime import date, time
 
 import pytest
 
-from positions.market.calendar import Calendar, Override, new_york_instant
-from positions.market.contracts import MAG7, TICK_TABLES, contract_class, last_session
+from positions.market.calendar import Calendar, Override
+from positions.market.contracts import MAG7, TICK_TABLES, contract_class
 from positions.models import ExerciseStyle, Settlement, TickClass
 
 HALF_DAY = date(2015, 12, 24)
@@ -32,7 +32,6 @@ def test_facts_by_root(root: str, underlying: str, settlement: str, style: str, 
     facts = contract_class(root.lower())
     assert (facts.underlying, facts.settlement, facts.exercise_style) == (underlying, settlement, style)
     assert (facts.multiplier, facts.is_adjusted, facts.index_sized) == (100, False, index_sized)
-    assert facts.delivers_shares == (settlement == "pm_physical")
 
 
 def test_a_digit_at_the_end_is_an_adjusted_contract() -> None:
@@ -44,16 +43,6 @@ def test_a_digit_at_the_end_is_an_adjusted_contract() -> None:
 def test_an_unlisted_root_is_an_ordinary_stock_option() -> None:
     facts = contract_class("ACME")
     assert (facts.settlement, facts.exercise_style, facts.tick_class) == ("pm_physical", "american", "standard")
-
-
-def test_am_settled_options_stop_the_session_before(calendar: Calendar) -> None:
-    assert last_session("am_cash", date(2015, 12, 28), calendar).day == HALF_DAY
-    assert last_session("am_cash", HALF_DAY, calendar).closes_at == new_york_instant(date(2015, 12, 23), time(16))
-
-
-def test_the_others_stop_with_the_session_of_their_expiration(calendar: Calendar) -> None:
-    assert last_session("pm_physical", HALF_DAY, calendar).closes_at == new_york_instant(HALF_DAY, time(13))
-    assert last_session("pm_cash", date(2015, 12, 26), calendar).day == HALF_DAY  # a Saturday
 
 
 def test_the_words_are_those_of_the_database() -> None:

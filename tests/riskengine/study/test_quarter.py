@@ -131,7 +131,8 @@ def test_its_reviews_are_made_and_each_is_a_page_and_a_pdf(quarter: Portfolio) -
         body = b"".join(printed.streaming_content) if printed.streaming else printed.content
         assert body.startswith(b"%PDF-")
         days = review.snapshot["equity"]["days"]
-        assert days and all(each["end"] is not None for each in days)  # the last one too: nothing is left unvalued
+        assert days
+        assert all(each["end"] is not None for each in days)  # the last one too: nothing is left unvalued
     days = quarter.day_reports.order_by("session_on").values_list("session_on", flat=True)
     traded_on = quarter.positions.earliest("entry_at").entry_at.date()
     assert days[0] <= traded_on
