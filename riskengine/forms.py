@@ -225,11 +225,15 @@ class PerformanceForm(forms.Form):
 
     @property
     def problems(self) -> list[str]:
-        """What could not be read, one sentence each."""
-        return [
-            f"{self.WANTED[name]}; it is left out." if name in self.WANTED else " ".join(found)
-            for name, found in self.errors.items()
+        """What could not be read, one sentence each; and dates between which no day lies."""
+        found = [
+            f"{self.WANTED[name]}; it is left out." if name in self.WANTED else " ".join(said)
+            for name, said in self.errors.items()
         ]
+        since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
+        if since and until and since > until:
+            found.append(f"From {since} is after To {until}: no day lies between them.")
+        return found
 
 
 class DecideForm(forms.Form):

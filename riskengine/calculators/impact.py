@@ -78,10 +78,10 @@ class Curve:
         return float(np.log(self.index[-1]) / len(self.index))
 
 
-def minimum_bets(trades: Sized) -> FloatColumn:
-    """Dollars of the fewest whole contracts that reach each minimum, at most those bought."""
-    contracts = np.minimum(contracts_reaching(trades.minimum, trades.contract), trades.contracts)
-    return trades.cost * contracts / trades.contracts
+def minimum_bets(cost: FloatColumn, contracts: IntColumn, minimum: FloatColumn) -> FloatColumn:
+    """Dollars of the fewest whole contracts that reach each minimum, at most those that were bought for `cost`."""
+    fewest = np.minimum(contracts_reaching(minimum, cost / contracts), contracts)
+    return cost * fewest / contracts
 
 
 def fixed(trades: Sized, bet: FloatColumn, start: float) -> Curve:

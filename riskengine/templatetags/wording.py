@@ -62,6 +62,14 @@ def signed_percent(fraction: float | None) -> str:
 
 
 @register.filter
+def signed_points(fraction: float | None) -> str:
+    """A growth per bet is small: +0.04%, −0.61%."""
+    if fraction is None:
+        return UNKNOWN
+    return f"{100.0 * float(fraction):+.2f}%".replace("-", "−")
+
+
+@register.filter
 def minus_percent(fraction: float | None) -> str:
     """A loss that is kept as a positive number: −12.0%."""
     return UNKNOWN if fraction is None else wording.percent(-float(fraction))

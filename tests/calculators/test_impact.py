@@ -27,13 +27,18 @@ def trades(gain: list[float], **changes: Any) -> Sized:
 
 def test_the_minimum_is_in_whole_contracts_and_never_more_than_was_bought() -> None:
     given = trades([0.1] * 4, minimum=np.array([1_500.0, 1_000.0, 2_999.0, 9_000.0]))
-    assert impact.minimum_bets(given).tolist() == [2_000.0, 1_000.0, 3_000.0, 3_000.0]
+    assert impact.minimum_bets(given.cost, given.contracts, given.minimum).tolist() == [
+        2_000.0,
+        1_000.0,
+        3_000.0,
+        3_000.0,
+    ]
 
 
 def test_curves_scaling_and_its_interval() -> None:
     given = trades([0.5, -0.5, 0.2])
     actual = impact.fixed(given, given.cost, 10_000.0)
-    least = impact.fixed(given, impact.minimum_bets(given), 10_000.0)
+    least = impact.fixed(given, impact.minimum_bets(given.cost, given.contracts, given.minimum), 10_000.0)
     assert actual.equity.tolist() == [11_500.0, 10_000.0, 10_600.0]
     assert least.equity.tolist() == pytest.approx([11_000.0, 10_000.0, 10_400.0])
     assert actual.max_drawdown == pytest.approx(10_000 / 11_500 - 1)
@@ -84,7 +89,9 @@ def test_half_kelly_of_each_trade_is_that_of_its_record() -> None:
 
 def test_half_kelly_bets_whole_contracts_and_the_minimum_until_it_is_known() -> None:
     given = trades([0.5, 0.5, 0.5])
-    curve = impact.by_fraction(given, np.array([np.nan, 0.28, 0.05]), impact.minimum_bets(given), 10_000.0)
+    curve = impact.by_fraction(
+        given, np.array([np.nan, 0.28, 0.05]), impact.minimum_bets(given.cost, given.contracts, given.minimum), 10_000.0
+    )
     assert curve.bet.tolist() == [2_000.0, 3_000.0, 0.0]  # 28% of 11,000 is 3,080; 5% pays for none
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from django.db import connection
 
 from positions.models import Portfolio
+from riskengine.calculators.impact import minimum_bets
 from riskengine.calculators.performance import expectancy
 from riskengine.loading.trades import Trades
 from riskengine.services.decide.inputs import known
@@ -34,17 +35,19 @@ _HELD = """
 def benchmarks(portfolio: Portfolio, trades: Trades, since: datetime, at: datetime) -> dict[str, Any]:
     """USD, and fractions of the account at the first trade. None is not known.
 
-    `minimum`: each trade's gain per dollar on its own minimum bet. `held`: the whole account spread evenly over the
-    underlyings that were traded, held from the first price known to the last; without dividends and costs.
+    `minimum`: each trade's gain per dollar on the fewest contracts that reach its own minimum bet. `held`: the whole
+    account spread evenly over the underlyings that were traded, held from the first price known to the last; without
+    dividends and costs.
     """
     gain = trades.gain[np.isfinite(trades.gain)]
     found = expectancy(gain)
     start = float(trades.equity[0]) if len(trades) and np.isfinite(trades.equity[0]) else None
-    at_minimum = trades.gain * trades.minimum
-    told = np.isfinite(at_minimum)
+    told = np.isfinite(trades.gain) & np.isfinite(trades.minimum) & (trades.opened > 0)
+    known_of = trades.take(told)
+    at_minimum = known_of.gain * minimum_bets(known_of.cost, known_of.opened, known_of.minimum)
     rate = _held(portfolio, sorted(set(trades.underlying)), since, at) if len(trades) else None
     actual = float(trades.pnl.sum())
-    minimum = float(at_minimum[told].sum()) if told.any() else None
+    minimum = float(at_minimum.sum()) if told.any() else None
     return {
         "trades": len(trades),
         "expectancy": known(found.mean),

@@ -189,7 +189,12 @@ def _sessions(portfolio: Portfolio, since: datetime, at: datetime, needed: int, 
     """They count from the last step or trigger. A new revision does not begin them anew, but how many were under the
     one in force is said: whoever signs decides whether that is enough."""
     revision = latest_revision(portfolio.profile)
-    in_force = max(since, market_now(portfolio.clock, revision.in_force_from))
+    in_force = market_now(portfolio.clock, revision.in_force_from)
+    # A clock that was set, stood or ran ahead cannot be read backwards: the first decision under it says more.
+    first = (
+        portfolio.decisions.filter(revision=revision).order_by("decided_at").values_list("decided_at", flat=True)[:1]
+    )
+    in_force = max(since, min([in_force, *first]))
     found, under = evidence.sessions_over(portfolio, since, at, in_force)
     return Item(
         "SESSIONS",

@@ -16,6 +16,7 @@ from riskengine.calculators.performance import expectancy, wilson_interval
 from riskengine.loading.facts import read_standing
 from riskengine.loading.revisions import terms_in_force
 from riskengine.loading.scaling import Confidence, Trade
+from riskengine.loading.trades import closed_trades
 from riskengine.models import Signal, SignalSource, SignalState, SourceKind, TierReview
 from riskengine.services.decide.inputs import known, ny
 from riskengine.services.study.zero_edge import no_edge
@@ -63,7 +64,7 @@ def confidence_record(portfolio: Portfolio, now: datetime) -> dict[str, Any]:
     needed = int(limits.proven_after_trades)
     trades = confidence.calibration.trades
     # With small targets most coin flips "win": a win rate beside this one says what it is worth (SPEC 7.4).
-    luck = no_edge(portfolio.system, limits, ())
+    luck = no_edge(portfolio.system, limits, closed_trades([portfolio.pk], until=at).regime)
     return {
         "portfolio": portfolio.slug,
         "name": portfolio.name,

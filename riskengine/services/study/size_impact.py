@@ -46,7 +46,7 @@ def size_impact(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
     moves, others = cash_moves(portfolio.pk, until=at), everything.take(~usable)
     deposits = _there(trades, moves.at, moves.amount)
     sized = _sized(trades, deposits + _there(trades, others.closed_at, others.pnl))
-    least = impact.minimum_bets(sized)
+    least = impact.minimum_bets(sized.cost, sized.contracts, sized.minimum)
     answer: dict[str, Any] = {
         "portfolio": portfolio.slug,
         "name": portfolio.name,

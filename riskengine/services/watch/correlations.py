@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Count
 
 from accounts.defaults import PARAMETERS
 from positions.market.calendar import Calendar, OutsideCalendar, Session, new_york_date
@@ -67,10 +68,12 @@ def correlations_of(portfolio: Portfolio, *, now: datetime) -> dict[str, Any]:
             {
                 "as_of": run.as_of_on.isoformat(),
                 "method": run.get_method_display(),
-                "pairs": run.pairs.count(),
-                "missing": run.pairs.filter(correlation__isnull=True).count(),
+                "pairs": run.of,
+                "missing": run.of - run.measured,
             }
-            for run in CorrelationRun.objects.filter(as_of_on__lte=session.day).order_by("-as_of_on", "-id")[:5]
+            for run in CorrelationRun.objects.annotate(of=Count("pairs"), measured=Count("pairs__correlation"))
+            .filter(as_of_on__lte=session.day, of__gt=0)
+            .order_by("-as_of_on", "-id")[:5]
         ],
     }
 

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.selectors import latest_revision
 from positions.market.calendar import new_york_date, new_york_instant
-from positions.models import Broker, EquitySnapshot, ExchangeSession, Mode, OptionQuote, Portfolio
+from positions.models import Broker, EquitySnapshot, ExchangeSession, MarketClock, Mode, OptionQuote, Portfolio
 from riskengine.models import AlertTarget, ReadingPoint, RolloutStep, RolloutTrigger
 from riskengine.services.rollout import checklist as judging
 from riskengine.services.rollout import evidence
@@ -173,6 +173,22 @@ def test_a_trigger_on_paper_holds_the_next_step_up_for_twenty_sessions_and_no_lo
     assert triggers() is False
     begins(portfolio, sessions[20])
     assert triggers() is True
+
+
+def test_under_a_clock_that_stands_sessions_count_from_the_first_decision_under_a_revision():
+    """Where a made-up quarter is over, its clock says the same of every wall time: the revision began before it."""
+    portfolio = factories.portfolio()
+    sessions = sessions_from(factories.SESSION, 5)
+    for session in sessions:
+        begins(portfolio, session)
+    factories.decision(portfolio)
+    at = sessions[-1].close_at + 60 * MINUTE
+    MarketClock.objects.filter(portfolio=portfolio).update(
+        kind="simulated", label="Made up", market_started_at=at, wall_started_at=at, speed=0
+    )
+    portfolio = Portfolio.objects.get(pk=portfolio.pk)
+    items = {each.code: each for each in checklist(portfolio, now=at)}
+    assert items["SESSIONS"].value == "5, of which 5 under revision 1"
 
 
 def test_quotes_of_this_morning_are_no_quotes_now():

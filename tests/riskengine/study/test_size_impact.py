@@ -1,11 +1,14 @@
 """What the size of bets did: service, page and API."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 
 from positions.models import Portfolio
+from riskengine.loading.trades import closed_trades
+from riskengine.services.rollout.benchmarks import benchmarks
 from riskengine.services.study.size_impact import size_impact
 from tests.riskengine.counts import assert_counted
 from tests.riskengine.market import WALL, import_sessions
@@ -52,6 +55,15 @@ def test_the_same_trades_at_each_size() -> None:
     assert 0 < found["kelly_trades"] < 36
     assert "nobody could have known that" in found["kelly_verdict"]
     assert ways["hindsight"]["label"] == "At half Kelly in hindsight"
+
+
+def test_the_rollout_counts_the_minimum_bet_the_same_way() -> None:
+    """Two pages that name one sum differently would both be doubted."""
+    made = many()
+    ways = {each["way"]: each for each in size_impact(made, now=WALL)["ways"]}
+    beside = benchmarks(made, closed_trades([made.pk], until=WALL), WALL - timedelta(days=90), WALL)
+    assert beside["minimum"] == pytest.approx(ways["minimum"]["pnl"], abs=0.01)
+    assert beside["minimum_known"] == 36
 
 
 def test_a_bet_that_was_held_for_long_is_not_among_the_first() -> None:

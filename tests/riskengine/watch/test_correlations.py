@@ -79,6 +79,14 @@ def test_a_run_is_kept_once_a_session_and_way_with_its_missing_pairs(bet: Bet) -
     assert CorrelationRun.objects.get(method="ewma").decay == Decimal("0.94")
 
 
+def test_a_kept_matrix_of_nothing_is_not_listed(bet: Bet) -> None:
+    keep_correlations(now=bet.wall())
+    listed = correlations_of(bet.portfolio, now=bet.wall())["runs"]
+    assert [(each["pairs"], each["missing"]) for each in listed] == [(6, 3)]
+    CorrelationPair.objects.all().delete()
+    assert correlations_of(bet.portfolio, now=bet.wall())["runs"] == []
+
+
 def test_closes_too_old_measure_nothing(bet: Bet) -> None:
     recent = [row[0] for row in market.sessions() if row[0] < MONDAY][-5:]
     DailyClose.objects.filter(session_on__in=recent).delete()
