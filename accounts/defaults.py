@@ -12,7 +12,7 @@ means 66%) and fractions everywhere inside: `PERCENT_AT_THE_DOOR` (B-29).
 from collections.abc import Mapping
 from decimal import Decimal
 
-from accounts.parameter import MAG7_7DTE, SMART_0DTE, SYSTEMS, Ladder, Parameter, Step, Unit
+from accounts.parameter import GROUPS, MAG7_7DTE, SMART_0DTE, SYSTEMS, Ladder, Parameter, Step, Unit
 
 __all__ = [
     "GROUPS", "LADDERS", "MAG7_7DTE", "MAX_STEPS", "PARAMETERS", "PERCENT_AT_THE_DOOR", "SMART_0DTE", "SYSTEMS",
@@ -23,19 +23,6 @@ PERCENT_AT_THE_DOOR = frozenset({"max_portfolio_risk", "max_stock_allocation"})
 
 
 MAX_STEPS = 8
-
-GROUPS: Mapping[str, str] = {
-    "sizing": "How big: the account and its bets",
-    "factors": "What scales a bet",
-    "fundamentals": "Fundamental score",
-    "correlation": "Correlation",
-    "signals": "Signals: which contract, and for how long",
-    "entry": "Whether: entry gates",
-    "liquidity": "Liquidity and cost of entry",
-    "exits": "When out: stops and targets",
-    "overnight": "While the exchange is closed",
-    "breakers": "When to stop: circuit breakers",
-}
 
 
 def _number(value: str | int) -> Decimal:

@@ -1,5 +1,6 @@
 """What a risk parameter and a ladder are: name, unit, bounds, default, meaning, source. Imports no Django."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -7,6 +8,20 @@ from enum import StrEnum
 SMART_0DTE = "smart-0dte"
 MAG7_7DTE = "mag7-7dte"
 SYSTEMS = (SMART_0DTE, MAG7_7DTE)
+
+# What parameters are about, by name, in the order in which they are shown.
+GROUPS: Mapping[str, str] = {
+    "sizing": "How big: the account and its bets",
+    "factors": "What scales a bet",
+    "fundamentals": "Fundamental score",
+    "correlation": "Correlation",
+    "signals": "Signals: which contract, and for how long",
+    "entry": "Whether: entry gates",
+    "liquidity": "Liquidity and cost of entry",
+    "exits": "When out: stops and targets",
+    "overnight": "While the exchange is closed",
+    "breakers": "When to stop: circuit breakers",
+}
 
 
 class Unit(StrEnum):

@@ -19,7 +19,7 @@ from betsizing.parsers import ShallowJSONParser
 from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from riskengine.api.entries import NothingSerializer
 from riskengine.api.examples import guarding as examples
-from riskengine.api.records import NOT_THERE, LatestFirst
+from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.models import Alert, AlertEvent, Severity
 from riskengine.selectors import alert_for, alerts_for
 from riskengine.services.watch.alerts import acknowledge

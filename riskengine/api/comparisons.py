@@ -22,7 +22,7 @@ from positions.access import portfolio_or_404
 from riskengine.api.entries import NothingSerializer
 from riskengine.api.examples import comparisons as examples
 from riskengine.api.field import StrictBooleanField, StrictDecimalField, StrictIntegerField, StrictSerializer
-from riskengine.api.records import NOT_THERE, LatestFirst
+from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.api.replays import EntriesField, FailureSerializer, ParametersField
 from riskengine.models import AskedBy, Comparison, ReplayState
 from riskengine.selectors import comparison_for, comparisons_for, replays_of

@@ -19,7 +19,8 @@ from riskengine.api.entries import REFUSED, Act
 from riskengine.api.examples import signalling as examples
 from riskengine.api.field import StrictDecimalField
 from riskengine.api.guards import ReasonSerializer
-from riskengine.api.records import NOT_THERE, shown
+from riskengine.api.paging import NOT_THERE
+from riskengine.api.records import shown
 from riskengine.models import TierReview
 from riskengine.services.signals.acting import review_tier
 from riskengine.services.signals.record import confidence_record

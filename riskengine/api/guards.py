@@ -25,7 +25,7 @@ from positions.models import Portfolio
 from positions.selectors import portfolios_for
 from riskengine.api.examples import guarding as examples
 from riskengine.api.field import StrictBooleanField, StrictSerializer
-from riskengine.api.records import NOT_THERE, LatestFirst
+from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.models import Breaker, BreakerEvent, Reading
 from riskengine.services.watch.clearing import NotClearable, clear_breaker, reactivate
 from riskengine.services.watch.kill import DEFAULT, FlattenUnconfirmed, Killed, Verb, kill

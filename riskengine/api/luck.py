@@ -26,7 +26,8 @@ from riskengine.api.field import (
     numbers,
     shape,
 )
-from riskengine.api.records import NOT_THERE, shown
+from riskengine.api.paging import NOT_THERE
+from riskengine.api.records import shown
 from riskengine.services.study.odds import (
     LARGEST_PAYOFF,
     MOST_BETS,

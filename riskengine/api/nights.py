@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from positions.access import portfolio_or_404
 from positions.models.fundamentals import EarningsTiming
 from riskengine.api.examples import nights as examples
-from riskengine.api.records import NOT_THERE, LatestFirst, shown
+from riskengine.api.paging import NOT_THERE, LatestFirst
+from riskengine.api.records import shown
 from riskengine.models import NightReport
 from riskengine.services.watch.night import reports
 

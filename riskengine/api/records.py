@@ -9,35 +9,15 @@ from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import generics, serializers
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from betsizing.errors import ErrorsSerializer
 from positions.access import portfolio_or_404
 from positions.models import Decision, ExitSlice, Fill, Order, Portfolio, Position, PositionNote
 from positions.selectors import decisions
 from riskengine.api.examples import deciding as examples
+from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.services.decide.entries import awaits_confirmation, opening_of
-
-NOT_THERE = {404: ErrorsSerializer}
-
-
-class LatestFirst(CursorPagination):
-    """50 a page, 200 at the most. Follow `next`: a row that is added meanwhile moves no other to another page."""
-
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-    ordering = "-id"
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        described = super().get_paginated_response_schema(schema)
-        address = f"http://127.0.0.1:8000/api/v1/replays/?{self.cursor_query_param}=cD00Mg%3D%3D"
-        described["properties"]["next"]["example"] = address
-        described["properties"]["previous"]["example"] = None
-        return described
-
 
 # ---- Shapes ----
 

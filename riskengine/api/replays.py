@@ -22,7 +22,7 @@ from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from riskengine.api.entries import NothingSerializer
 from riskengine.api.examples import replays as examples
 from riskengine.api.field import StrictBooleanField, StrictDecimalField, StrictIntegerField, StrictSerializer
-from riskengine.api.records import NOT_THERE, LatestFirst
+from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.models import Replay, ReplayState
 from riskengine.selectors import replay_for, replays_for
 from riskengine.services.decide.request import MOST_CONTRACTS

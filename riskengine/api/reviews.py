@@ -24,7 +24,8 @@ from positions.access import portfolio_or_404
 from riskengine.api.entries import REFUSED, Act
 from riskengine.api.examples import reviewing as examples
 from riskengine.api.field import StrictIntegerField, StrictSerializer
-from riskengine.api.records import NOT_THERE, LatestFirst, shown
+from riskengine.api.paging import NOT_THERE, LatestFirst
+from riskengine.api.records import shown
 from riskengine.models import DayReport, Review, ReviewComment, ReviewDecision
 from riskengine.services.review.deciding import LONGEST, AlreadyDecided, NotHalted, decide, link_revision
 from riskengine.services.review.document import document, file_name

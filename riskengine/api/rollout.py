@@ -20,7 +20,7 @@ from positions.access import portfolio_or_404
 from positions.models import Mode
 from riskengine.api.examples import rolling as examples
 from riskengine.api.field import StrictSerializer
-from riskengine.api.records import NOT_THERE
+from riskengine.api.paging import NOT_THERE
 from riskengine.services.rollout.shown import rollout_of
 from riskengine.services.rollout.stepping import NotSteppable, step
 

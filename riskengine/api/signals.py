@@ -31,7 +31,8 @@ from positions.models import Portfolio
 from riskengine.api.entries import DONE, REFUSED, Act, PlacingSerializer, domain_errors
 from riskengine.api.examples import deciding
 from riskengine.api.examples import signalling as examples
-from riskengine.api.records import NOT_THERE, AuthorisedSerializer, LatestFirst, RefusalSerializer, shown
+from riskengine.api.paging import NOT_THERE, LatestFirst
+from riskengine.api.records import AuthorisedSerializer, RefusalSerializer, shown
 from riskengine.api.signal_fields import (
     LONGEST_DIRECTION,
     LONGEST_SYMBOL,

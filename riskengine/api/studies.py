@@ -18,7 +18,8 @@ from betsizing.errors import ErrorsSerializer
 from positions.access import portfolio_or_404
 from riskengine.api.examples import studying as examples
 from riskengine.api.field import StrictSerializer, counts, numbers, shape
-from riskengine.api.records import NOT_THERE, shown
+from riskengine.api.paging import NOT_THERE
+from riskengine.api.records import shown
 from riskengine.services.study.ladder_study import suggestion, what_if
 from riskengine.services.study.size_impact import size_impact
 from riskengine.services.study.tier_record import REGIME_OF, ladders_of_system, tier_record

@@ -219,7 +219,14 @@ def test_the_page_of_an_empty_account_and_of_a_question_nobody_can_read() -> Non
     portfolio = factories.portfolio()
     client, address = reader(portfolio), f"/portfolios/{portfolio.slug}/performance/"
     assert "No closed trade yet" in client.get(address).content.decode()
-    for odd in ("since=yesterday", "tier=much", "period=ever", "underlying=%00", "bucket=1e9", "since=2021-02-01&until=2021-01-01"):
+    for odd in (
+        "since=yesterday",
+        "tier=much",
+        "period=ever",
+        "underlying=%00",
+        "bucket=1e9",
+        "since=2021-02-01&until=2021-01-01",
+    ):
         answer = client.get(f"{address}?{odd}")
         assert answer.status_code == 200
         assert 'class="problem"' in answer.content.decode()
