@@ -15,6 +15,7 @@ register = template.Library()
 Row = dict[str, Any]
 WIDE, HIGH, DEEP = 640, 180, 72  # of the curve and of the drawdown under it, in the units of the viewBox
 LEFT, TOP, GAP = 64, 12, 28
+NEAR_THE_END = 0.9  # of the days: a date from there on ends at its place, and is not cut
 BINS_A_SIDE = 10  # of 10% each
 PART_WORDS = {
     "delta": "Delta: the underlying moved",
@@ -101,7 +102,7 @@ def _dates(days: Sequence[Mapping[str, Any]], across: Any) -> list[Row]:
         if before["day"][:7] != day["day"][:7]
     ]
     places = begins if len(begins) >= 2 else [(0, days[0]["day"])]
-    return [{"x": across(place), "day": day} for place, day in places]
+    return [{"x": across(place), "day": day, "ends": place > NEAR_THE_END * len(days)} for place, day in places]
 
 
 @register.inclusion_tag("riskengine/_attribution_bars.html")

@@ -1,9 +1,11 @@
 """Filters: numbers, times and sentences as a page shows them. What is not known says so and is never a number."""
 
+import re
 from datetime import date, datetime
 from typing import Any
 
 from django import template
+from django.utils.html import format_html, format_html_join
 
 from positions.market.calendar import new_york
 from riskengine.services import wording
@@ -11,12 +13,22 @@ from riskengine.services import wording
 register = template.Library()
 
 UNKNOWN = wording.UNKNOWN
+OWN_ADDRESS = re.compile(r"(?<!\S)(/portfolios/[\w/-]+/)(?!\S)")
 
 
 @register.filter
 def in_unit(value: Any, unit: str) -> str:
     """With its unit: {{ step.input|in_unit:step.unit }}."""
     return wording.in_unit(value, unit)
+
+
+@register.filter
+def with_links(text: str) -> str:
+    """A sentence in which an address of this product is a link: "Answer its questions: /portfolios/a/reviews/1/"."""
+    parts = OWN_ADDRESS.split(text)  # every second one is an address
+    return format_html_join(
+        "", "{}", ((format_html('<a href="{0}">{0}</a>', part) if k % 2 else part,) for k, part in enumerate(parts))
+    )
 
 
 @register.filter

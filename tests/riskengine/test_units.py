@@ -6,6 +6,7 @@ from django.test import Client
 from riskengine.calculators.gates import ENTRY_0DTE, ENTRY_7DTE
 from riskengine.calculators.rules import YES_NO, Rule
 from riskengine.services import wording
+from riskengine.templatetags.wording import with_links
 from tests import factories
 from tests.riskengine.watch import desk as desks
 
@@ -47,3 +48,10 @@ def test_prices_of_positions_and_orders_are_dollars(client: Client) -> None:
     for told in ("bid $29.50", "gain −25.0%", "latency 1.5 s", "blind no"):
         assert told in orders
     assert "$33.00 <small>never past $33.00</small>" in orders
+
+
+def test_an_address_of_our_own_in_a_sentence_is_a_link_and_nothing_else_is() -> None:
+    told = with_links("Answer <it> and decide: /portfolios/a-b/reviews/17/")
+    assert told == 'Answer &lt;it&gt; and decide: <a href="/portfolios/a-b/reviews/17/">/portfolios/a-b/reviews/17/</a>'
+    for plain in ("See https://example.org/portfolios/a/", "Half/portfolios/a/", "/portfolios/a/'onclick=x"):
+        assert "<a" not in with_links(plain)

@@ -44,7 +44,10 @@ def desk(*, portfolios: Sequence[Portfolio], now: datetime) -> dict[str, Any]:
         open_bets += bets.rows(book, valued)
         orders += _orders(book)
         whose = {"slug": book.portfolio.slug, "portfolio": book.portfolio.name}
-        told += [{**story.tell(row), **whose} for row in happened.get(book.portfolio.pk, [])]
+        today = new_york_date(book.at).isoformat()
+        for row in happened.get(book.portfolio.pk, []):
+            event = story.tell(row)
+            told.append({**event, **whose, "day": "" if event["at"][:10] == today else event["at"][:10]})
         soon += coming(book)
     return {
         "at": ny(now),

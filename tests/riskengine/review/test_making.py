@@ -174,7 +174,7 @@ def test_it_is_told_until_it_is_decided_and_more_loudly_after_two_days() -> None
     assert reminders() == [("REVIEW_DUE", "info")]
     alert = Alert.objects.get(code="REVIEW_DUE")
     assert alert.title == f"Weekly review of {desk.portfolio.name} is due"
-    assert "since Friday 2021-01-08 17:00 New York" in alert.happened
+    assert alert.happened == "The review of the week of 4 Jan 2021 is due since Friday 2021-01-08 17:00 New York."
     assert f"/portfolios/{desk.portfolio.slug}/reviews/{review.pk}/" in alert.to_do
     assert alert.deliveries.count() == 0, "for your information: the target takes warnings"
     look(desk, "16:59", date(2021, 1, 10))
