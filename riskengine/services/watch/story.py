@@ -128,6 +128,10 @@ def _slice_rearmed(before: Mapping[str, Any], after: Mapping[str, Any], __: Any)
     return f"Tier {after.get('slice', '?')} armed again: {because}", ""
 
 
+def _slice_cancelled(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
+    return f"Tier {after.get('slice', '?')} called off: nothing is left for it to sell", ""
+
+
 def _slice_deferred(_: Any, after: Mapping[str, Any], __: Any) -> tuple[str, str]:
     return f"Tier {after.get('number', '?')} reached, too small to sell: carried into the next", ""
 
@@ -172,6 +176,7 @@ _POSITION = {
     "slice_pending": _slice_pending,
     "slice_filled": _slice_filled,
     "slice_rearmed": _slice_rearmed,
+    "slice_cancelled": _slice_cancelled,
     "stop_raised": _stop_raised,
     "stop_tightened": _stop_tightened,
     "tagged": _tagged,

@@ -17,6 +17,8 @@ def test_what_happened_on_another_day_says_which() -> None:
     row = {"position": position, "kind": "slice_rearmed", "actor_name": "betsizing", "after": {"slice": 2}}
     PositionEvent.objects.create(happened_at=bet.at - timedelta(days=3), before={"state": "pending"}, **row)
     PositionEvent.objects.create(happened_at=bet.at, before={"state": "cancelled"}, **row)
+    PositionEvent.objects.create(happened_at=bet.at, before={"state": "armed"}, **row | {"kind": "slice_cancelled"})
     told = {event["text"]: event["day"] for event in desk(portfolios=[bet.portfolio], now=bet.wall())["events"]}
     assert told["Tier 2 armed again: its order ended before it was filled"] == "2021-01-01"
     assert told["Tier 2 armed again: the bet is open again"] == ""
+    assert told["Tier 2 called off: nothing is left for it to sell"] == ""
