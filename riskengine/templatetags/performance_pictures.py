@@ -102,6 +102,8 @@ def _dates(days: Sequence[Mapping[str, Any]], across: Any) -> list[Row]:
         if before["day"][:7] != day["day"][:7]
     ]
     places = begins if len(begins) >= 2 else [(0, days[0]["day"])]
+    if len(places) > 1 and places[-1][0] > NEAR_THE_END * len(days) and places[-2][0] > len(days) / 2:
+        places = places[:-1]  # the two would stand on each other
     return [{"x": across(place), "day": day, "ends": place > NEAR_THE_END * len(days)} for place, day in places]
 
 

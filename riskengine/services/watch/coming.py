@@ -32,8 +32,12 @@ Coming = tuple[datetime, str]
 def coming(book: Book) -> list[dict[str, Any]]:
     """Each with `at` (New York), `seconds` of market time until then, and `text`; the soonest first.
 
-    The next few, and the closes of the session and its overnight report however many others come before them.
+    The next few, and the closes of the session and its overnight report however many others come before them. Under a
+    clock that stands nothing comes.
     """
+    clock = book.portfolio.clock
+    if clock.kind != "live" and (not clock.speed or (clock.market_ends_at and book.at >= clock.market_ends_at)):
+        return []
     found = [*_sessions(book)]
     for held in columns(book):
         found += _factor_changes(book, held)

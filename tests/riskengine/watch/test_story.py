@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from positions.models import PositionEvent
+from positions.models import MarketClock, Portfolio, PositionEvent
 from riskengine.services.watch.desk import desk
 from tests.riskengine.market import zero_dte
 
@@ -22,3 +22,11 @@ def test_what_happened_on_another_day_says_which() -> None:
     assert told["Tier 2 armed again: its order ended before it was filled"] == "2021-01-01"
     assert told["Tier 2 armed again: the bet is open again"] == ""
     assert told["Tier 2 called off: nothing is left for it to sell"] == ""
+
+
+def test_under_a_clock_that_stands_nothing_comes() -> None:
+    bet = zero_dte()
+    assert desk(portfolios=[bet.portfolio], now=bet.wall())["coming"]
+    MarketClock.objects.filter(portfolio=bet.portfolio).update(speed=0, market_started_at=bet.at)
+    stopped = Portfolio.objects.select_related("clock", "profile").get(pk=bet.portfolio.pk)
+    assert desk(portfolios=[stopped], now=bet.wall())["coming"] == []
