@@ -16,6 +16,7 @@ from positions.admin.trading import PositionAdmin
 from positions.market.calendar import new_york
 from positions.models import Origin, Position
 from riskengine.forms import ReasonForm
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.watch.opting_in import NotProtectable, Proposal, give_stop, may_protect, proposal
 
 LIST = "admin:positions_position_changelist"
@@ -55,7 +56,7 @@ class AdoptedPositionAdmin(PositionAdmin):
                 given = give_stop(position=position, actor=request.user, reason=form.cleaned_data["reason"], now=now)
                 messages.success(request, f"{position}: its stop stands at {given.stop.normalize():f}.")
                 return redirect(LIST)
-        except NotProtectable as problem:
+        except (NotProtectable, PortfolioBusy) as problem:
             messages.error(request, f"{position}: {problem}")
             return redirect(LIST)
         except ValidationError as problem:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Scope
-from betsizing.errors import ErrorsSerializer, Unprocessable
+from betsizing.errors import Busy, ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
 from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from betsizing.schema import error_example
@@ -27,6 +27,7 @@ from riskengine.api.examples import guarding as examples
 from riskengine.api.field import StrictBooleanField, StrictSerializer
 from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.models import Breaker, BreakerEvent, Reading
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.watch.clearing import NotClearable, clear_breaker, reactivate
 from riskengine.services.watch.kill import DEFAULT, FlattenUnconfirmed, Killed, Verb, kill
 
@@ -124,6 +125,8 @@ def domain_errors() -> Iterator[None]:
         yield
     except NotClearable as problem:
         raise Unprocessable("NOT_CLEARABLE", str(problem)) from problem
+    except PortfolioBusy as problem:
+        raise Busy(str(problem)) from problem
     except PermissionDenied as problem:
         raise exceptions.PermissionDenied(str(problem)) from problem
 

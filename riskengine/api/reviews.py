@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Scope
-from betsizing.errors import Unprocessable
+from betsizing.errors import Busy, Unprocessable
 from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from betsizing.schema import error_example
 from positions.access import portfolio_or_404
@@ -27,6 +27,7 @@ from riskengine.api.field import StrictIntegerField, StrictSerializer
 from riskengine.api.paging import NOT_THERE, LatestFirst
 from riskengine.api.records import shown
 from riskengine.models import DayReport, Review, ReviewComment, ReviewDecision
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.review.deciding import LONGEST, AlreadyDecided, NotHalted, decide, link_revision
 from riskengine.services.review.document import document, file_name
 
@@ -247,6 +248,8 @@ class Deciding(Act):
             done = decide(review=review, actor=request.user, now=timezone.now(), **asked)
         except PermissionDenied as problem:
             raise exceptions.PermissionDenied(str(problem)) from problem
+        except PortfolioBusy as problem:
+            raise Busy(str(problem)) from problem
         except AlreadyDecided as problem:
             raise Unprocessable("ALREADY_DECIDED", str(problem)) from problem
         except NotHalted as problem:
@@ -281,6 +284,8 @@ class Naming(Act):
             done = link_revision(review=review, actor=request.user, now=timezone.now(), **asked)
         except PermissionDenied as problem:
             raise exceptions.PermissionDenied(str(problem)) from problem
+        except PortfolioBusy as problem:
+            raise Busy(str(problem)) from problem
         except ValidationError as problem:
             raise Unprocessable("NOT_NAMED", " ".join(problem.messages), "revision") from problem
         return Response(ReviewDetailSerializer(done).data)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import Scope
-from betsizing.errors import ErrorsSerializer, Unprocessable
+from betsizing.errors import Busy, ErrorsSerializer, Unprocessable
 from betsizing.parsers import ShallowJSONParser
 from betsizing.repeats import CONFLICT, KEY_PARAMETER, once_per_key
 from betsizing.schema import error_example
@@ -21,6 +21,7 @@ from positions.models import Mode
 from riskengine.api.examples import rolling as examples
 from riskengine.api.field import StrictSerializer
 from riskengine.api.paging import NOT_THERE
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.rollout.shown import rollout_of
 from riskengine.services.rollout.stepping import NotSteppable, step
 
@@ -122,6 +123,8 @@ class Stepping(APIView):
             made = step(portfolio=portfolio, actor=request.user, now=now, **body.validated_data)
         except PermissionDenied as problem:
             raise exceptions.PermissionDenied(str(problem)) from problem
+        except PortfolioBusy as problem:
+            raise Busy(str(problem)) from problem
         except NotSteppable as problem:
             raise Unprocessable(problem.code, str(problem)) from problem
         except ValidationError as problem:

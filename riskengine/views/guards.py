@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -17,9 +17,12 @@ from positions.models import Portfolio
 from positions.selectors import portfolios_for
 from riskengine.forms import KillForm, ReasonForm
 from riskengine.models import Breaker, BreakerState
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.watch.clearing import CLEARS, REACTIVATES, NotClearable, clear_breaker, reactivate
 from riskengine.services.watch.kill import Verb, kill, may_kill
 from riskengine.views.header import header
+
+BUSY = "busy"
 
 
 @never_cache
@@ -110,10 +113,13 @@ def _with_reason(request: HttpRequest, portfolio: Portfolio, page: dict[str, Any
                 return redirect("risk", slug=portfolio.slug)
             except NotClearable as problem:
                 form.add_error(None, str(problem))
+            except PortfolioBusy as problem:
+                form.add_error(None, ValidationError(str(problem), code=BUSY))
             except ValidationError as problem:
                 form.add_error("reason", problem.messages)
     answer = header(request.user, timezone.now(), portfolio) | page | {"form": form}
-    return render(request, "riskengine/reason.html", answer, status=422 if form.errors else 200)
+    status = 409 if form.has_error(NON_FIELD_ERRORS, BUSY) else 422 if form.errors else 200
+    return render(request, "riskengine/reason.html", answer, status=status)
 
 
 def _has(user: User, permission: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +17,7 @@ from positions.access import portfolio_or_404
 from positions.models import Portfolio
 from riskengine.forms import DecideForm
 from riskengine.models import Review, ReviewState
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.review.day import day_report, days_around, last_days
 from riskengine.services.review.deciding import (
     AlreadyDecided,
@@ -35,6 +36,8 @@ from riskengine.services.watch.kill import may_kill
 from riskengine.views.header import header
 from riskengine.views.records import ROWS_A_PAGE
 from riskengine.views.signed_in import signed_in
+
+BUSY = "busy"
 
 
 @never_cache
@@ -68,7 +71,7 @@ def page(request: HttpRequest, slug: str, review_id: int) -> HttpResponse:
         "may_halt": may_kill(request.user, portfolio),
         "revisions": revisions,
     }
-    status = 422 if form.errors else 200
+    status = 409 if form.has_error(NON_FIELD_ERRORS, BUSY) else 422 if form.errors else 200
     return render(
         request, "riskengine/review.html", header(request.user, timezone.now(), portfolio) | context, status=status
     )
@@ -85,6 +88,9 @@ def _decided(request: HttpRequest, review: Review, form: DecideForm) -> bool:
         return False
     except (AlreadyDecided, NotHalted, PermissionDenied) as problem:
         form.add_error(None, str(problem))
+        return False
+    except PortfolioBusy as problem:  # not by way of another page: what was typed would be lost
+        form.add_error(None, ValidationError(str(problem), code=BUSY))
         return False
     messages.success(request, "Decided, and kept with your name.")
     return True
@@ -160,6 +166,8 @@ def name_revision(request: HttpRequest, slug: str, review_id: int) -> HttpRespon
         messages.success(request, f"Revision {number} is what this review led to.")
     except ValidationError as problem:
         _say(request, problem)
+    except PortfolioBusy as problem:
+        messages.error(request, str(problem))
     return _to(review, "decision")
 
 

@@ -20,6 +20,7 @@ from positions.models import Mode, Portfolio
 from positions.selectors import portfolios_for
 from riskengine.forms import RollbackForm, ShadowForm, StepForm
 from riskengine.models import Shadow
+from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.rollout.shown import rollout_of
 from riskengine.services.rollout.stepping import NotSteppable, step
 from riskengine.services.rollout.trying import NotTried, end_shadow, put_in_force, running, start_shadow
@@ -52,7 +53,7 @@ def sign(request: HttpRequest, slug: str) -> HttpResponse:
         made = step(portfolio=portfolio, actor=request.user, now=timezone.now(), **form.cleaned_data)
     except ValidationError as problem:
         return _back(request, slug, problem.messages)
-    except NotSteppable as problem:
+    except (NotSteppable, PortfolioBusy) as problem:
         return _back(request, slug, [str(problem)])
     messages.success(request, f"Signed: {portfolio.name} went from {made.from_mode} to {made.to_mode}.")
     return redirect("rollout", slug)

@@ -15,14 +15,14 @@ from django.db import OperationalError, transaction
 from accounts.models import User
 from positions.market.clock import market_now
 from positions.models import Decision, Mode, Order, Portfolio
-from positions.services.order_changes import limit_lock_waits
+from positions.services.order_changes import is_busy, limit_lock_waits
 from positions.services.portfolio import lock_portfolio
 from riskengine.services.decide.deciding import Entries
 from riskengine.services.decide.request import EntryRequest
 
+CHANGING = "The portfolio is being changed just now. Nothing was done; send it again."
 CONFIRMS = "confirm:"  # begins the key of a confirmation: a decision is confirmed once
 SIGNALS = "signal:"  # begins the key of an entry that the product makes of a signal: a signal has one
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 class IdempotencyConflict(ValueError):
@@ -34,7 +34,8 @@ class NothingToConfirm(ValueError):
 
 
 class PortfolioBusy(RuntimeError):
-    """Somebody else changed the portfolio for over 2 s: nothing was done, the same request may be sent again."""
+    """Somebody else changed the portfolio, or what belongs to it, for over 2 s: nothing was done, the same request may
+    be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,21 @@ def confirm_entry(*, decision: Decision, now: datetime, actor: User | None, acto
 @contextmanager
 def locked_portfolio(portfolio_id: int) -> Iterator[Portfolio]:
     """One transaction that holds the portfolio; PortfolioBusy when a lock is not had within 2 s."""
+    with unless_busy(CHANGING), transaction.atomic():
+        limit_lock_waits()
+        yield lock_portfolio(portfolio_id, "clock", "profile")
+
+
+@contextmanager
+def unless_busy(sentence: str) -> Iterator[None]:
+    """Around a whole transaction, also as a decorator: a lock that was not had in time, or that two crossed over, is
+    PortfolioBusy with this sentence. It would else be a fault of the server to who was merely second."""
     try:
-        with transaction.atomic():
-            limit_lock_waits()
-            yield lock_portfolio(portfolio_id, "clock", "profile")
+        yield
     except OperationalError as problem:
-        if getattr(problem.__cause__, "pgcode", "") != LOCK_NOT_AVAILABLE:
+        if not is_busy(problem):
             raise
-        raise PortfolioBusy("The portfolio is being changed just now. Nothing was done; send it again.") from problem
+        raise PortfolioBusy(sentence) from problem
 
 
 def opening_of(decision: Decision) -> Order | None:

@@ -18,6 +18,7 @@ from accounts.models import RiskProfileRevision, User
 from positions.models import Portfolio
 from positions.services.order_changes import limit_lock_waits
 from riskengine.models import Review, ReviewAnswer, ReviewComment, ReviewDecision, ReviewState
+from riskengine.services.decide.entries import unless_busy
 from riskengine.services.review.periods import period_name
 from riskengine.services.review.reminding import end_reminder
 from riskengine.services.watch.kill import DEFAULT, kill, may_kill
@@ -25,6 +26,7 @@ from riskengine.services.watch.kill import DEFAULT, kill, may_kill
 DECIDES = "riskengine.decide_review"
 LONGEST = 4_000  # of an answer, a comment, a reason
 MAY_NOT = "Only the owner of the account, and staff who may decide reviews, can do this."
+BUSY = "Somebody is deciding this review just now. Nothing was kept; look again."
 MAY_NOT_HALT = "To halt takes the owner of the account, or staff who may halt it. Decide otherwise, or ask one of them."
 
 
@@ -70,8 +72,9 @@ def decide(
 ) -> Review:
     """Keep the answers and the decision; to halt stops entries first, in the same transaction.
 
-    `revision` is the number of the one that a change led to. Raises PermissionDenied, AlreadyDecided, NotHalted, and
-    ValidationError with a sentence for each field: an unanswered question by its code.
+    `revision` is the number of the one that a change led to. Raises PermissionDenied, AlreadyDecided, NotHalted,
+    PortfolioBusy when the review is not had within 2 s, and ValidationError with a sentence for each field: an
+    unanswered question by its code.
     """
     portfolio = review.portfolio
     if not may_decide(actor, portfolio):
@@ -81,7 +84,7 @@ def decide(
     given = {code: _lines(text) for code, text in answers.items()}
     why = _lines(reason)
     named = _checked(review, given, decision, why, revision)
-    with transaction.atomic():
+    with unless_busy(BUSY), transaction.atomic():
         limit_lock_waits()
         locked = Review.objects.select_for_update(no_key=True, of=("self",)).get(pk=review.pk)
         if locked.state != ReviewState.OPEN:
@@ -106,10 +109,10 @@ _LINKED = ("revision", "linked_by_name", "linked_at")
 
 
 def link_revision(*, review: Review, revision: int, actor: User, now: datetime) -> Review:
-    """Name the revision that a decided change led to, once."""
+    """Name the revision that a decided change led to, once. PortfolioBusy as above."""
     if not may_decide(actor, review.portfolio):
         raise PermissionDenied(MAY_NOT)
-    with transaction.atomic():
+    with unless_busy(BUSY), transaction.atomic():
         limit_lock_waits()
         locked = Review.objects.select_for_update(no_key=True, of=("self",)).get(pk=review.pk)
         if not locked.awaits_revision:

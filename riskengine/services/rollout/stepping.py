@@ -17,6 +17,7 @@ from positions.services.order_changes import limit_lock_waits
 from positions.services.portfolio import lock_portfolio
 from riskengine.calculators.trace import ENGINE
 from riskengine.models import RolloutStep, StepKind
+from riskengine.services.decide.entries import CHANGING, unless_busy
 from riskengine.services.rollout.checklist import as_data, checklist
 from riskengine.services.rollout.terms import after, is_forward
 
@@ -35,6 +36,7 @@ def may_sign(actor: User) -> bool:
     return actor.is_active and actor.is_staff and actor.has_perm(SIGNS)
 
 
+@unless_busy(CHANGING)
 @transaction.atomic
 def step(
     *, portfolio: Portfolio, to_mode: str, from_mode: str, name: str, reason: str, actor: User, now: datetime
@@ -42,8 +44,9 @@ def step(
     """Change the mode, signed by a person.
 
     `from_mode` is the mode that the person saw: a second press, or another's, finds it changed and does nothing.
-    `name` is the account's name as they typed it. Raises PermissionDenied, ValidationError for the form's fields, and
-    NotSteppable with STALE_MODE, NOT_ONE_STEP, CHECKLIST or MARKET_STANDS_STILL.
+    `name` is the account's name as they typed it. Raises PermissionDenied, ValidationError for the form's fields,
+    PortfolioBusy when the account is not had within 2 s, and NotSteppable with STALE_MODE, NOT_ONE_STEP, CHECKLIST or
+    MARKET_STANDS_STILL.
     """
     if not may_sign(actor):
         raise PermissionDenied("Only staff who may sign steps of the rollout can change the mode.")

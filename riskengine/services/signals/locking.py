@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import OperationalError
-
 from positions.services.order_changes import limit_lock_waits
 from riskengine.models import Signal, SignalSource
-from riskengine.services.decide.entries import LOCK_NOT_AVAILABLE, PortfolioBusy
+from riskengine.services.decide.entries import unless_busy
 
 
 def locked_signal(signal_id: int) -> Signal:
@@ -32,9 +30,5 @@ def locked_source(source_id: int) -> SignalSource:
 @contextmanager
 def _waiting(sentence: str) -> Iterator[None]:
     limit_lock_waits()
-    try:
+    with unless_busy(sentence):
         yield
-    except OperationalError as problem:
-        if getattr(problem.__cause__, "pgcode", "") != LOCK_NOT_AVAILABLE:
-            raise
-        raise PortfolioBusy(sentence) from problem

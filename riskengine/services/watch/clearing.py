@@ -19,6 +19,7 @@ from riskengine.loading.breakers import LOSS
 from riskengine.loading.revisions import limits_by_revision
 from riskengine.loading.watched import Watched, watched_portfolios
 from riskengine.models import Breaker, BreakerCode, BreakerEvent, BreakerEventKind, BreakerState
+from riskengine.services.decide.entries import CHANGING, unless_busy
 from riskengine.services.watch import guards
 from riskengine.services.watch.acting import STATES
 from riskengine.services.watch.exits import judge_book
@@ -33,14 +34,15 @@ class NotClearable(ValueError):
     """Nothing was changed; the message says why, and what has to happen first."""
 
 
+@unless_busy(CHANGING)
 @transaction.atomic
 def clear_breaker(*, breaker: Breaker, actor: User, reason: str, now: datetime) -> BreakerEvent:
     """Clear a tripped breaker; the event that says so. A portfolio that stands still because of it trades again,
     unless a person stopped it, too.
 
-    Raises PermissionDenied for anybody but staff with the permission, ValidationError without a reason, NotClearable
-    while the same date's loss or the volatility index is still at the limit, while the portfolio is being closed, for
-    stale data, and for a breaker that is clear.
+    Raises PermissionDenied for anybody but staff with the permission, ValidationError without a reason, PortfolioBusy
+    when the portfolio is not had within 2 s, NotClearable while the same date's loss or the volatility index is still
+    at the limit, while the portfolio is being closed, for stale data, and for a breaker that is clear.
     """
     _may(actor, CLEARS, "clear a circuit breaker")
     why = _reason(reason)
@@ -87,12 +89,13 @@ def clear_breaker(*, breaker: Breaker, actor: User, reason: str, now: datetime) 
     return event
 
 
+@unless_busy(CHANGING)
 @transaction.atomic
 def reactivate(*, portfolio: Portfolio, actor: User, reason: str, now: datetime) -> bool:
     """Return a portfolio to ACTIVE that a person stopped; False: it is ACTIVE already.
 
-    Raises PermissionDenied, ValidationError without a reason, and NotClearable while it is being closed or while a
-    breaker that stopped it is tripped.
+    Raises PermissionDenied, ValidationError without a reason, PortfolioBusy as above, and NotClearable while it is
+    being closed or while a breaker that stopped it is tripped.
     """
     _may(actor, REACTIVATES, "return a portfolio to ACTIVE")
     why = _reason(reason)

@@ -20,6 +20,7 @@ from positions.models import Origin, Position, PositionEvent, PositionStatus
 from positions.services.order_changes import limit_lock_waits
 from positions.services.portfolio import lock_portfolio
 from riskengine.loading.revisions import terms_by_revision
+from riskengine.services.decide.entries import CHANGING, unless_busy
 from riskengine.services.decide.plan import initial_stop
 
 PROTECTS = "positions.protect_position"
@@ -73,10 +74,12 @@ def proposal(position: Position, *, now: datetime) -> Proposal:
     return Proposal(stop, None if quote is None else quote.bid, None if quote is None else quote.confirmed_at)
 
 
+@unless_busy(CHANGING)
 @transaction.atomic
 def give_stop(*, position: Position, actor: User, reason: str, now: datetime) -> Proposal:
-    """Give it, with a row that says who and why. Raises PermissionDenied, ValidationError without a reason, and
-    NotProtectable where there is nothing to give, also to the second of two people."""
+    """Give it, with a row that says who and why. Raises PermissionDenied, ValidationError without a reason,
+    PortfolioBusy when the portfolio is not had within 2 s, and NotProtectable where there is nothing to give, also to
+    the second of two people."""
     if not may_protect(position, actor):
         raise PermissionDenied("Only the owner of the portfolio and staff who may protect positions give stops.")
     why = reason.strip()
