@@ -375,6 +375,14 @@ class ShadowForm(forms.Form):
             raise forms.ValidationError(f"{value[:80]}: a ladder is its rows, [[threshold, value], …].") from None
 
 
+class EndShadowForm(forms.Form):
+    """Which numbers the person saw being tried out, and whether they come into force. The product may say why."""
+
+    shadow = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    force = forms.BooleanField(required=False)
+    reason = forms.CharField(max_length=1000, required=False)
+
+
 class RollbackForm(forms.Form):
     """Which earlier revision is put in force again, and which one the person saw in force."""
 

@@ -18,7 +18,7 @@ from positions.access import portfolio_or_404
 from positions.market.calendar import new_york_date
 from positions.models import Mode, Portfolio
 from positions.selectors import portfolios_for
-from riskengine.forms import RollbackForm, ShadowForm, StepForm
+from riskengine.forms import EndShadowForm, RollbackForm, ShadowForm, StepForm
 from riskengine.models import Shadow
 from riskengine.services.decide.entries import PortfolioBusy
 from riskengine.services.rollout.shown import rollout_of
@@ -90,12 +90,17 @@ def end(request: HttpRequest, slug: str) -> HttpResponse:
     """Try the numbers out no longer; `force` puts them in force."""
     portfolio = portfolio_or_404(request.user, slug)
     shadow = _running(portfolio)
-    now = timezone.now()
-    if "force" not in request.POST:
+    form = EndShadowForm(request.POST)
+    if not form.is_valid():
+        return _back(request, slug, [text for found in form.errors.values() for text in found])
+    asked, now = form.cleaned_data, timezone.now()
+    if asked["shadow"] != shadow.pk:  # ended and begun anew by somebody since: these numbers nobody here has seen
+        return _back(request, slug, ["Other numbers are being tried out by now. Nothing was done: look at them first."])
+    if not asked["force"]:
         end_shadow(shadow=shadow, actor=request.user, now=now)
         messages.success(request, "Ended. What it said stays on record.")
         return redirect("rollout", slug)
-    reason = request.POST.get("reason", "").strip() or f"Tried out since {shadow.started_at:%Y-%m-%d}: {shadow.reason}"
+    reason = asked["reason"] or f"Tried out since {shadow.started_at:%Y-%m-%d}: {shadow.reason}"
     try:
         revision = put_in_force(shadow=shadow, reason=reason, actor=request.user, now=now)
     except ValidationError as problem:

@@ -12,7 +12,7 @@ from accounts.bounds import problems_of_profile
 from accounts.defaults import LADDERS, PARAMETERS
 from accounts.models import RiskProfileRevision, User
 from accounts.selectors import ladders_of, latest_revision, numbers_of
-from accounts.services import revise_profile
+from accounts.services import StaleRevisionError, revise_profile
 from positions.models import Portfolio
 from riskengine.loading.limits import ConfigError
 from riskengine.models import Shadow, ShadowDecision
@@ -89,15 +89,18 @@ def put_in_force(*, shadow: Shadow, reason: str, actor: User, now: datetime) -> 
             f"It was tried out beside revision {shadow.based_on.number}, and another is in force by now: start it anew."
         )
     numbers, ladders = own_numbers(shadow.numbers, shadow.ladders)
-    revision = revise_profile(
-        profile=profile,
-        based_on=shadow.based_on.number,
-        numbers=numbers,
-        ladders=ladders,
-        reason=reason,
-        author=actor,
-        now=now,
-    )
+    try:
+        revision = revise_profile(
+            profile=profile,
+            based_on=shadow.based_on.number,
+            numbers=numbers,
+            ladders=ladders,
+            reason=reason,
+            author=actor,
+            now=now,
+        )
+    except StaleRevisionError as problem:  # somebody was faster between the look above and the profile's lock
+        raise NotTried(str(problem)) from problem
     end_shadow(shadow=shadow, actor=actor, now=now)
     return revision
 

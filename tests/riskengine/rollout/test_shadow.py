@@ -1,7 +1,10 @@
 """Numbers tried out beside those in force: the same judgement at the same moment, which decides nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection, transaction
 from django.test import Client
 
 from accounts.models import RiskProfileRevision
@@ -13,6 +16,7 @@ from riskengine.models import ShadowDecision
 from riskengine.services.decide import shadow as judging
 from riskengine.services.decide.shadow import own_numbers
 from riskengine.services.rollout.trying import NotTried, compared, end_shadow, put_in_force, running, start_shadow
+from tests.riskengine import threads
 from tests.riskengine.entering import checked, enter
 from tests.riskengine.market import zero_dte
 from tests.riskengine.rollout.test_steps import manager
@@ -116,3 +120,47 @@ def test_one_click_puts_an_earlier_revision_in_force_again(bet):
     assert "Nothing was saved" in client.post(address, click, follow=True).content.decode()  # pressed twice
     client.force_login(bet.portfolio.owner)
     assert client.post(address, click).status_code == 403
+
+
+def test_the_button_is_about_the_numbers_that_its_person_saw(bet):
+    seen, by = try_out(bet, min_confidence_threshold="0.90"), manager()
+    client = Client()
+    client.force_login(by)
+    page = f"/portfolios/{bet.portfolio.slug}/rollout/"
+    assert f'name="shadow" value="{seen.pk}"' in client.get(page).content.decode()
+    end_shadow(shadow=seen, actor=by, now=bet.wall())
+    other = try_out(bet, by=by, min_confidence_threshold="0.66")  # by somebody else, while the page was open
+    number = latest_revision(bet.portfolio.profile).number
+    for press in ({"shadow": seen.pk, "force": "1"}, {"shadow": seen.pk}, {"force": "1"}):
+        assert client.post(f"{page}end/", press).status_code == 302
+        assert (running(bet.portfolio), latest_revision(bet.portfolio.profile).number) == (other, number), press
+    for reason in ("x" * 1_001, "a\0b"):
+        client.post(f"{page}end/", {"shadow": other.pk, "force": "1", "reason": reason})
+        assert latest_revision(bet.portfolio.profile).number == number
+    assert f"In force as revision {number + 1}" in (
+        client.post(f"{page}end/", {"shadow": other.pk, "force": "1"}, follow=True).content.decode()
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_puts_it_in_force_while_another_saves_the_parameters_is_told(bet):
+    shadow, by, profile = try_out(bet, min_confidence_threshold="0.90"), manager(), bet.portfolio.profile
+    number = latest_revision(profile).number
+    change = {"numbers": {"losing_streak": 5}, "ladders": {}, "reason": "Another.", "author": None, "now": bet.wall()}
+
+    def force() -> str:
+        try:
+            put_in_force(shadow=shadow, reason="It refuses what loses.", actor=by, now=bet.wall())
+        except NotTried as refused:
+            return str(refused)
+        finally:
+            connection.close()
+        return ""
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            revise_profile(profile=profile, based_on=number, **change)
+            second = pool.submit(force)
+            threads.until_one_waits_for_a_lock()
+        assert f"saved revision {number + 1} while you were editing" in second.result()
+    assert (running(bet.portfolio), latest_revision(profile).losing_streak) == (shadow, 5)
