@@ -15,6 +15,7 @@ from django.db import transaction
 
 from accounts.defaults import SMART_0DTE
 from accounts.selectors import latest_revision
+from positions.market.calendar import new_york_date
 from positions.market.clock import market_now
 from positions.models import Decision, DecisionIntent, Mode, Portfolio, PortfolioModeChange
 from positions.services.order_changes import is_busy, limit_lock_waits
@@ -165,14 +166,15 @@ def _slippage(portfolio: Portfolio) -> Iterator[Seen]:
 
 
 def _breakers(portfolio: Portfolio, since: datetime) -> Iterator[Seen]:
-    """The daily loss limit (L2) tripped on two of the last five sessions."""
+    """The daily loss limit (L2) tripped twice in the last five sessions. Each trip by its own date: the breaker's row
+    has that of the last one, which would make every earlier trip a recent one."""
     days = evidence.sessions_of(portfolio, TERMS.breaker_sessions)
     if not days:
         return
     trips = BreakerEvent.objects.filter(
         portfolio=portfolio, code=BreakerCode.LOSS_DAY, kind=BreakerEventKind.TRIPPED, happened_at__gte=since
     ).order_by("happened_at")
-    recent = [each for each in trips if each.breaker.session_on in days or each.happened_at.date() >= days[-1]]
+    recent = [each for each in trips if new_york_date(each.happened_at) >= days[-1]]
     for one, other in zip(recent, recent[TERMS.breaker_trips - 1 :], strict=False):
         yield Seen(
             str(TriggerCode.BREAKERS),

@@ -8,7 +8,7 @@ import pytest
 from accounts.selectors import latest_revision
 from positions.market.calendar import new_york_date, new_york_instant
 from positions.models import Broker, EquitySnapshot, ExchangeSession, MarketClock, Mode, OptionQuote, Portfolio
-from riskengine.models import AlertTarget, ReadingPoint, RolloutStep, RolloutTrigger
+from riskengine.models import AlertTarget, Breaker, BreakerEvent, ReadingPoint, RolloutStep, RolloutTrigger
 from riskengine.services.rollout import checklist as judging
 from riskengine.services.rollout import evidence
 from riskengine.services.rollout.checklist import checklist
@@ -232,3 +232,25 @@ def test_past_every_item_the_step_to_a_broker_is_signed_and_its_openings_wait_to
     }
     found = Portfolio.objects.get()
     assert (found.mode, found.reconciled_at) == (Mode.LIVE_MANUAL, None)
+
+
+def lost(of: Portfolio, *days: date) -> None:
+    """The daily limit tripped at 14:00 of each of these days: one breaker, which has the last of them, and an event for
+    each."""
+    breaker = Breaker.objects.create(portfolio=of, code="loss_l2", state="clear", session_on=days[-1])
+    for day in days:
+        BreakerEvent.objects.create(
+            breaker=breaker, portfolio=of, code="loss_l2", kind="tripped", happened_at=new_york_instant(day, time(14)),
+            recorded_at=factories.NOW, actor_name="risk check", reason="The day's loss is at its limit.",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "triggers"), [(0, 0), (6, 0), (7, 1), (11, 1)])
+def test_two_daily_limits_trigger_within_five_sessions_and_not_over_more(first: int, triggers: int):
+    portfolio = factories.portfolio()
+    sessions = sessions_from(factories.SESSION, 12)
+    for session in sessions:
+        begins(portfolio, session)
+    lost(portfolio, sessions[first].session_on, sessions[11].session_on)
+    judge(portfolio, now=sessions[11].close_at)
+    assert RolloutTrigger.objects.filter(code="breakers").count() == triggers
