@@ -80,8 +80,9 @@ class ReviewDetailSerializer(ReviewRowSerializer):
     comments = serializers.SerializerMethodField()
     snapshot = serializers.DictField(
         read_only=True,
-        help_text="What was seen, as it was kept: account, record, equity, returns, by, costs, attribution, exposure, "
-        "decisions, refusals, exits, signals, breakers, states, alerts, nights, revisions. `version` changes with its "
+        help_text="What was seen, as it was kept: account, record, closed (its positions), late (how many of them "
+        "closed before the period), equity, returns, by, costs, attribution, exposure, decisions, refusals, "
+        "exits, signals, breakers, states, alerts, nights, revisions. `version` changes with its "
         "form. Money USD, shares fractions; null is not known.",
     )
 

@@ -33,7 +33,7 @@ MOST = 500
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `first` on and before `after`, instants of market time: whole New York days."""
+    """From `first` on and before `after`, instants of market time."""
 
     portfolio: Portfolio
     first: datetime
@@ -41,6 +41,7 @@ class Window:
 
     @classmethod
     def of(cls, portfolio: Portfolio, first: date, last: date) -> "Window":
+        """Whole New York days."""
         begin, end = (new_york_instant(day, time(0)) for day in (first, last + timedelta(days=1)))
         return cls(portfolio, begin, end)
 
@@ -101,25 +102,52 @@ def revisions_used(window: Window) -> list[dict[str, Any]]:
     ]
 
 
+# What a review has told stands in its snapshot, so that what is booked late (sold at the broker while this product was
+# down, say) is found by being in none. Before the first review that kept it nothing is late.
+_CLOSED = """
+    WITH earlier AS MATERIALIZED (
+        SELECT snapshot -> 'closed' AS closed, (snapshot #>> '{account,begins_at}')::timestamptz AS begins_at
+        FROM riskengine_review
+        WHERE portfolio_id = %(portfolio)s AND kind = %(kind)s AND due_at < %(due_at)s AND snapshot ? 'closed'
+        ORDER BY due_at DESC LIMIT %(back)s
+    )
+    SELECT id, closed_at < %(first)s FROM positions_position p
+    WHERE portfolio_id = %(portfolio)s AND status = 'closed' AND closed_at < %(after)s
+      AND closed_at >= least(%(first)s, (SELECT min(begins_at) FROM earlier))
+      AND NOT EXISTS (SELECT FROM earlier WHERE closed @> to_jsonb(p.id))
+    ORDER BY closed_at, id
+"""
+
+
+def closed_untold(window: Window, kind: str, due_at: datetime, back: int) -> tuple[list[int], list[int]]:
+    """Positions that closed in the window, and those that closed before it, which none of the `back` earlier reviews of
+    this kind has told."""
+    asked = {"portfolio": window.portfolio.pk, "kind": kind, "due_at": due_at, "back": back}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSED, asked | {"first": window.first, "after": window.after})
+        rows = cursor.fetchall()
+    return [pk for pk, late in rows if not late], [pk for pk, late in rows if late]
+
+
 def fills(window: Window) -> list[Fill]:
     rows = Fill.objects.filter(position__portfolio=window.portfolio, **window.within("filled_at"))
     return list(rows.select_related("order__parent", "position__contract").order_by("-filled_at", "-id")[:MOST])[::-1]
 
 
-def positions_touched(window: Window) -> list[Position]:
-    """Bought or closed in the window, or held all through it; each with what was decided."""
-    rows = _touched(window).select_related("contract", "decision")
+def positions_touched(window: Window, also: Collection[int] = ()) -> list[Position]:
+    """Bought or closed in the window, or held all through it, or among `also`; each with what was decided."""
+    rows = _touched(window, also).select_related("contract", "decision")
     return list(rows.order_by("-entry_at", "-id")[:MOST])[::-1]
 
 
-def count_touched(window: Window) -> int:
+def count_touched(window: Window, also: Collection[int] = ()) -> int:
     """How many those are, however many are given."""
-    return _touched(window).count()
+    return _touched(window, also).count()
 
 
-def _touched(window: Window) -> QuerySet[Position]:
+def _touched(window: Window, also: Collection[int]) -> QuerySet[Position]:
     rows = window.portfolio.positions.filter(entry_at__lt=window.after)
-    return rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first))
+    return rows.filter(Q(closed_at__isnull=True) | Q(closed_at__gte=window.first) | Q(pk__in=also))
 
 
 def open_at(positions: Collection[Position], instant: datetime) -> dict[int, int]:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from django.db import connection, transaction
 
-from positions.market.calendar import Calendar, new_york_date
+from positions.market.calendar import Calendar
 from positions.market.clock import market_now
 from positions.market_selectors import exchange_calendar
 from positions.models import Mode, Portfolio
@@ -87,10 +87,9 @@ def _wanted(
 ) -> list[Period]:
     """What is due and not there, from the first trade on. An account that is off is looked back on as long as it did
     something: it need not be reviewed for ever."""
-    periods = due(calendar, at=at, since=new_york_date(lived.first))
+    periods = due(calendar, at=at, since=lived.first)
     if portfolio.mode == Mode.OFF and lived.last is not None:
-        ended = new_york_date(lived.last)
-        periods = [each for each in periods if each.first <= ended]
+        periods = [each for each in periods if each.begins_at <= lived.last]
     return [each for each in periods if (each.kind, each.first) not in kept]
 
 

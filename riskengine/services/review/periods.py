@@ -1,6 +1,7 @@
 """Which periods are looked back on, and since when a review of each is due (P-30). New York dates, aware instants.
 
-    weekly      Monday to Friday of each week with a session    Friday 17:00, a holiday or not
+    weekly      Monday to Friday of each week with a session    Friday 17:00, a holiday or not; what happened counts
+                                                                from the Friday 17:00 before
     monthly     a calendar month                                17:00 of the first session after it
     quarterly   a calendar quarter                              17:00 of the first session after it
 
@@ -16,24 +17,22 @@ from riskengine.models import ReviewKind
 
 DUE_AT = time(17, 0)
 FRIDAY = timedelta(days=4)
-WEEK, WEEKEND = timedelta(days=7), timedelta(days=2)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 # How far back what was missed is caught up: a quarter of weeks, a year of months and of quarters.
 MOST = {str(ReviewKind.WEEKLY): 13, str(ReviewKind.MONTHLY): 12, str(ReviewKind.QUARTERLY): 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Both days are included. `due_at`: from when on its review is due."""
+    """Both days are included. `due_at`: from when on its review is due. What happened from `begins_at` on and before
+    `ends_at` is told in it: the periods of a kind share each border, so that nothing is in two of them or in none."""
 
     kind: str
     first: date
     last: date
+    begins_at: datetime
+    ends_at: datetime
     due_at: datetime
-
-    @property
-    def seen_from(self) -> date:
-        """A week's review also tells what was closed, settled or told on the weekend before it: nothing is in none."""
-        return self.first - WEEKEND if self.kind == ReviewKind.WEEKLY else self.first
 
     @property
     def name(self) -> str:
@@ -49,9 +48,9 @@ def period_name(kind: str, first: date) -> str:
     return f"{('first', 'second', 'third', 'fourth')[(first.month - 1) // 3]} quarter of {first.year}"
 
 
-def due(calendar: Calendar, *, at: datetime, since: date) -> list[Period]:
-    """The periods that end on or after `since` and whose reviews are due by market time `at`, the oldest first; of each
-    kind the last `MOST`. What the calendar does not reach is left out: nothing is guessed."""
+def due(calendar: Calendar, *, at: datetime, since: datetime) -> list[Period]:
+    """The periods that end after market time `since` and whose reviews are due by market time `at`, the oldest first;
+    of each kind the last `MOST`. What the calendar does not reach is left out: nothing is guessed."""
     today = new_york_date(at)
     found = []
     spans: dict[str, Iterator[tuple[date, date]]] = {
@@ -62,11 +61,12 @@ def due(calendar: Calendar, *, at: datetime, since: date) -> list[Period]:
     for kind, back in spans.items():
         mine: list[Period] = []
         for first, last in back:
-            if len(mine) == MOST[kind] or last < since or first < calendar.first:
+            ends_at = _ends_at(kind, last)
+            if len(mine) == MOST[kind] or ends_at <= since or first < calendar.first:
                 break
             due_at = _due_at(calendar, kind, first, last)
             if due_at is not None and due_at <= at:
-                mine.append(Period(kind, first, last, due_at))
+                mine.append(Period(kind, first, last, _begins_at(calendar, kind, first), ends_at, due_at))
         found += mine
     return sorted(found, key=lambda each: (each.due_at, each.last - each.first))
 
@@ -88,13 +88,28 @@ def _spans(today: date, months: int) -> Iterator[tuple[date, date]]:
         yield begin, last
 
 
+def _ends_at(kind: str, last: date) -> datetime:
+    """A week ends when its review is due: what comes on that evening cannot be in it, and is the next week's."""
+    return new_york_instant(last, DUE_AT) if kind == ReviewKind.WEEKLY else new_york_instant(last + DAY, time())
+
+
+def _begins_at(calendar: Calendar, kind: str, first: date) -> datetime:
+    """Where the one before it ended: before a week without a session, which has no review, the last week with one."""
+    if kind != ReviewKind.WEEKLY:
+        return new_york_instant(first, time())
+    monday = first - WEEK
+    while monday >= calendar.first and not calendar.between(monday, monday + FRIDAY):
+        monday -= WEEK
+    return _ends_at(kind, monday + FRIDAY)
+
+
 def _due_at(calendar: Calendar, kind: str, first: date, last: date) -> datetime | None:
     """None for a week without a session, and where the calendar ends before it can be told."""
     try:
         if kind == ReviewKind.WEEKLY:
             day = last if calendar.between(first, last) else None
         else:
-            day = calendar.on_or_after(last + timedelta(days=1)).day
+            day = calendar.on_or_after(last + DAY).day
     except OutsideCalendar:
         return None
     return None if day is None else new_york_instant(day, DUE_AT)

@@ -64,6 +64,8 @@ def _record(snapshot: Mapping[str, Any]) -> Section:
         Figure("Worst trade", _signed(record["worst"])),
     ]
     lead = f"{record['n']:,} closed trade{'s' * (record['n'] != 1)}: {VERDICTS[record['verdict']]}."
+    if late := snapshot.get("late"):
+        lead += f" {late:,} of them closed before it and became known only after the review before."
     return Section("record", title, lead, figures, [_by(snapshot["by"]["underlying"], "By underlying", "Underlying")])
 
 

@@ -4,7 +4,7 @@ Made once, from what was known at that moment, and kept as it is: a later correc
 when he decided. None is not known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from riskengine.loading.happened import Window
 from riskengine.models import BreakerEventKind
 from riskengine.services.decide.explanation import BINDING_LABELS
 from riskengine.services.decide.inputs import ny
-from riskengine.services.review.periods import Period
+from riskengine.services.review.periods import MOST, Period
 from riskengine.services.study.performance import CLOSE_WORDS, performance
 from riskengine.services.study.projected import projection_in_force
 from riskengine.services.watch.words import contract_label
@@ -28,24 +28,28 @@ LATE_EXITS = ("EXIT_WAITING", "EXIT_FAILING", "EXIT_ERROR", "FORCED_CLOSE_LATE")
 
 
 def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str, Any]:
-    """The period as it stands at wall time `now`. A fixed number of statements, whatever was traded."""
-    window = Window.of(portfolio, period.seen_from, period.last)
-    record = performance(portfolio, now=now, since=period.seen_from, until=period.last)
+    """The period as it stands at wall time `now`. A fixed number of statements, whatever was traded. `closed` are the
+    positions of its record: each is in one review of its kind, also what became known after the review of its week."""
+    window = Window(portfolio, period.begins_at, period.ends_at)
+    closed, late = happened.closed_untold(window, period.kind, period.due_at, MOST[period.kind])
+    record = performance(portfolio, now=now, since=period.first, until=period.last, positions=[*late, *closed])
     verdicts = happened.verdicts(window)
-    touched = happened.positions_touched(window)
+    touched = happened.positions_touched(window, late)
     told = happened.alerts_by_code(window, without=OWN_ALERTS)
     events = happened.breaker_counts(window)
     return {
         "version": VERSION,
         "account": _account(portfolio, period, now),
         "record": record["trades"],
+        "closed": [*late, *closed],
+        "late": len(late),
         "equity": _equity(record) | {"projected_drawdown": _projected_drawdown(portfolio, now)},
         "returns": record["returns"],
         "by": {name: record["by"][name] for name in ("cause", "underlying", "tier")},
         "costs": record["costs"],
         "attribution": record["attribution"],
         "exposure": _exposure(record, window),
-        "decisions": _decisions(verdicts, touched, window),
+        "decisions": _decisions(verdicts, touched, window, late),
         "refusals": _refusals(verdicts, window),
         "exits": [each for each in told if each["code"] in LATE_EXITS],
         "signals": happened.signals_by_fate(window),
@@ -53,7 +57,7 @@ def snapshot(portfolio: Portfolio, period: Period, *, now: datetime) -> dict[str
         "breakers_of": {"events": sum(events.values()), "tripped": events.get(str(BreakerEventKind.TRIPPED), 0)},
         "states": [state_row(each) for each in happened.state_changes(window)[-EVENTS_SHOWN:]],
         "alerts": told,
-        "nights": [_night(each) for each in happened.nights(portfolio, period.seen_from, period.last)],
+        "nights": [_night(each) for each in happened.nights(portfolio, period.first, period.last)],
         "revisions": happened.revisions_used(window),
     }
 
@@ -73,6 +77,8 @@ def _account(portfolio: Portfolio, period: Period, now: datetime) -> dict[str, A
         "period": period.name,
         "first": period.first.isoformat(),
         "last": period.last.isoformat(),
+        "begins_at": ny(period.begins_at),
+        "ends_at": ny(period.ends_at),
         "due_at": ny(period.due_at),
         "made_at": ny(market_now(portfolio.clock, now)),
     }
@@ -106,7 +112,9 @@ def _exposure(record: Mapping[str, Any], window: Window) -> dict[str, Any]:
 # ---- Decisions and bets ----
 
 
-def _decisions(verdicts: Mapping[str, int], touched: Sequence[Position], window: Window) -> dict[str, Any]:
+def _decisions(
+    verdicts: Mapping[str, int], touched: Sequence[Position], window: Window, late: Collection[int]
+) -> dict[str, Any]:
     outlived = [each for each in touched if each.closed_at is None or each.closed_at >= window.after]
     then = happened.open_at(outlived, window.after)
     bets = [bet_row(each, then.get(each.pk)) for each in touched]
@@ -114,7 +122,7 @@ def _decisions(verdicts: Mapping[str, int], touched: Sequence[Position], window:
         "approved": verdicts.get("", 0),
         "refused": sum(verdicts.values()) - verdicts.get("", 0),
         "bets": bets[-BETS_SHOWN:],
-        "of": len(bets) if len(bets) < happened.MOST else happened.count_touched(window),
+        "of": len(bets) if len(bets) < happened.MOST else happened.count_touched(window, late),
         "departed": [each for each in bets if each["departed"]],
         "bound": [
             {"rule": rule, "label": BINDING_LABELS.get(rule, rule), "n": n}

@@ -6,7 +6,7 @@
 Plain data. Money USD, shares and rates fractions, times New York with offset. None is not known.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -58,13 +58,15 @@ CLOSE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which part of a record is asked about: New York dates, both included; None is no bound."""
+    """Which part of a record is asked about: New York dates, both included; None is no bound. `positions`: those trades
+    and no others, whenever they closed."""
 
     since: date | None = None
     until: date | None = None
     tier: float | None = None
     underlying: str | None = None
     bucket: float | None = None
+    positions: Collection[int] | None = None
 
     @property
     def of_trades(self) -> bool:
@@ -92,11 +94,13 @@ def performance(
     tier: float | None = None,
     underlying: str | None = None,
     bucket: float | None = None,
+    positions: Collection[int] | None = None,
     beside: Iterable[Portfolio] = (),
 ) -> dict[str, Any]:
-    """The record at wall time `now`. `tier` and `bucket` by where they begin. `beside`: other accounts of the reader,
+    """The record at wall time `now`. `tier` and `bucket` by where they begin. `positions`: the trades, where they are
+    not those that closed from `since` to `until`. `beside`: other accounts of the reader,
     which stand in the tables by account and system, each in the same period of its own market time."""
-    choice = Choice(since, until, tier, underlying, bucket)
+    choice = Choice(since, until, tier, underlying, bucket, positions)
     at = market_now(portfolio.clock, now)
     edges = tier_edges(portfolio)
     accounts = {each.pk: each for each in (portfolio, *beside)}
@@ -145,10 +149,13 @@ def tier_edges(portfolio: Portfolio) -> FloatColumn:
 def chosen(trades: Trades, choice: Choice, edges: FloatColumn) -> Trades:
     """Those that closed in the period and are of the tier, underlying and bucket that are asked for."""
     mask = np.ones(len(trades), bool)
-    if choice.since is not None:
-        mask &= np.array([day >= choice.since for day in trades.closed_on], bool)
-    if choice.until is not None:
-        mask &= np.array([day <= choice.until for day in trades.closed_on], bool)
+    if choice.positions is not None:
+        mask &= np.isin(trades.position_id, list(choice.positions))
+    else:
+        if choice.since is not None:
+            mask &= np.array([day >= choice.since for day in trades.closed_on], bool)
+        if choice.until is not None:
+            mask &= np.array([day <= choice.until for day in trades.closed_on], bool)
     if choice.underlying is not None:
         mask &= np.array([each == choice.underlying for each in trades.underlying], bool)
     if choice.tier is not None:
@@ -196,7 +203,7 @@ def _accounts(
     everything: Trades, choice: Choice, edges: FloatColumn, accounts: Mapping[int, Portfolio]
 ) -> dict[str, Any]:
     """The accounts of the reader side by side, in the same period; tier and underlying part one account only."""
-    trades = chosen(everything, Choice(choice.since, choice.until), edges)
+    trades = chosen(everything, Choice(choice.since, choice.until, positions=choice.positions), edges)
     names = {pk: each.name for pk, each in accounts.items()}
     ids: Sequence[int] = trades.portfolio_id.tolist()
     systems = [accounts[pk].system for pk in ids]

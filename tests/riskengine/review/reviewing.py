@@ -48,14 +48,14 @@ def week(**changes: Any) -> Desk:
     return desk
 
 
-def sold(desk: Desk, day: date, pnl: str, cause: str) -> Position:
-    """40 contracts at 5.00 that were bought at 10:00 and are closed at 14:00 of a day."""
+def sold(desk: Desk, day: date, pnl: str, cause: str, text: str = "14:00") -> Position:
+    """40 contracts at 5.00 that were bought at 10:00 and are closed at 14:00 of a day, or at `text`."""
     position = desk.hold(40, "5.00", regime="seven_day", entry_at=at("10:00", day))
     Position.objects.filter(pk=position.pk).update(
         status="closed",
         version=2,
         quantity_open=0,
-        closed_at=at("14:00", day),
+        closed_at=at(text, day),
         close_cause=cause,
         exit_proceeds=Decimal(20_000) + Decimal(pnl),
         realised_pnl=Decimal(pnl),

@@ -1,18 +1,19 @@
 """Reviews are made when they are due: once, late, by several workers, each account by itself; and reminded of."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from positions.models import ExchangeSession, Portfolio
+from positions.models import ExchangeSession, Portfolio, Position
 from riskengine.models import Alert, AlertTarget, Projection, Review
 from riskengine.services.review import making
 from riskengine.services.review.making import run_reviews
 from riskengine.services.review.sheet import sheet
 from tests import factories
 from tests.riskengine.counts import assert_counted
-from tests.riskengine.review.reviewing import at, decided, look, neighbour, reviewed, sold, trouble, week
+from tests.riskengine.review.reviewing import FRIDAY, at, decided, look, neighbour, reviewed, sold, trouble, week
 
 pytestmark = pytest.mark.django_db
 
@@ -54,13 +55,70 @@ def test_what_it_says_is_what_happened() -> None:
     assert seen["account"]["period"] == "week of 4 Jan 2021"
 
 
-def test_what_is_closed_on_a_weekend_is_in_the_review_of_the_week_after_it() -> None:
+def _without(snapshot: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in snapshot.items() if key != name}
+
+
+def told(*trades: Position) -> list[list[int]]:
+    """Which of the trades each weekly review has in its record, the oldest review first."""
+    names = {each.pk: number for number, each in enumerate(trades)}
+    rows = Review.objects.filter(kind="weekly").order_by("due_at")
+    return [[names[pk] for pk in each.snapshot["closed"] if pk in names] for each in rows]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_each_closed_trade_is_in_one_weekly_review_whenever_it_is_made(late: bool) -> None:
+    """From Friday 17:00 to Friday 17:00: what comes on the evening of a review is the next one's, also where the first
+    of the two is made after the weekend."""
     desk = week()
-    sold(desk, date(2021, 1, 2), "500.00", "settled")
-    sold(desk, date(2021, 1, 9), "900.00", "settled")
-    seen = reviewed(desk).snapshot
-    assert (seen["record"]["n"], seen["record"]["pnl"]) == (3, 1500.0), "two of the week, one of the weekend before"
-    assert seen["account"]["first"] == "2021-01-04"
+    before = sold(desk, date(2021, 1, 1), "500.00", "settled", "16:59:59")
+    trades = [
+        sold(desk, date(2021, 1, day), "100.00", "settled", text)
+        for day, text in [
+            (1, "17:00"), (2, "12:00"), (8, "16:59:59"), (8, "17:00"), (8, "23:59:59"), (9, "12:00"), (15, "16:15"),
+            (15, "17:30"),
+        ]
+    ]  # fmt: skip
+    if not late:
+        look(desk)
+    look(desk, "09:00", date(2021, 1, 11))
+    look(desk, "17:00", date(2021, 1, 15))
+    assert told(before, *trades) == [[0], [1, 2, 3], [4, 5, 6, 7]]
+    seen = Review.objects.get(kind="weekly", period_start=date(2021, 1, 4)).snapshot
+    assert (seen["record"]["n"], seen["record"]["pnl"]) == (5, 1300.0), "with the two of the week"
+    assert {each["position"] for each in seen["decisions"]["bets"]} >= set(seen["closed"])
+    assert (seen["account"]["first"], seen["account"]["ends_at"]) == ("2021-01-04", "2021-01-08T17:00:00-05:00")
+
+
+def test_what_is_booked_after_the_review_of_its_week_is_in_the_next_one_and_says_so() -> None:
+    """Sold at the broker while the product was down, say: the time is the broker's."""
+    desk = week()
+    look(desk)
+    late = sold(desk, FRIDAY, "-700.00", "adopted_close", "15:58")
+    look(desk, "17:00", date(2021, 1, 15))
+    look(desk, "17:00", date(2021, 1, 22))
+    assert told(late) == [[], [0], []]
+    seen = Review.objects.get(kind="weekly", period_start=date(2021, 1, 11)).snapshot
+    assert (seen["late"], seen["record"]["n"], seen["record"]["pnl"]) == (1, 1, -700.0)
+    assert late.pk in [each["position"] for each in seen["decisions"]["bets"]]
+    assert "1 of them closed before it" in sheet(seen)["record"].lead
+
+
+def test_what_a_review_told_that_did_not_keep_it_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, real = week(), making.snapshot
+    with monkeypatch.context() as patched:  # one that was made by an earlier version
+        patched.setattr(making, "snapshot", lambda *given, **named: _without(real(*given, **named), "closed"))
+        look(desk)
+    look(desk, "17:00", date(2021, 1, 15))
+    assert Review.objects.get(kind="weekly", period_start=date(2021, 1, 11)).snapshot["closed"] == []
+
+
+def test_a_bet_that_ends_after_the_last_review_of_an_account_that_is_off_has_its_review() -> None:
+    desk = week()
+    last = sold(desk, FRIDAY, "100.00", "settled", "18:00")
+    Portfolio.objects.update(mode="off")
+    look(desk, "12:00", date(2021, 2, 9))
+    assert told(last) == [[], [0]]
 
 
 def test_the_projected_drawdown_stands_beside_the_real_one() -> None:
@@ -126,7 +184,7 @@ def test_off_it_is_reviewed_as_long_as_it_did_something() -> None:
 
 def test_two_workers_make_one() -> None:
     desk = week()
-    period = making.due(making.exchange_calendar(), at=at("17:00"), since=date(2021, 1, 4))[0]
+    period = making.due(making.exchange_calendar(), at=at("17:00"), since=at("00:00", date(2021, 1, 4)))[0]
     portfolio = Portfolio.objects.select_related("clock", "profile").get()
     now = desk.bet.wall(at("17:00"))
     assert making._make(portfolio, period, at("17:00"), now) is not None

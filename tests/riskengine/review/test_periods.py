@@ -36,7 +36,7 @@ def ny(text: str) -> datetime:
 
 
 def found(calendar: Calendar, at: str, since: str, kind: str = "weekly") -> list[tuple[str, str, str]]:
-    periods = due(calendar, at=ny(at), since=date.fromisoformat(since))
+    periods = due(calendar, at=ny(at), since=ny(f"{since} 00:00"))
     return [
         (each.first.isoformat(), each.last.isoformat(), f"{new_york(each.due_at):%Y-%m-%d %H:%M}")
         for each in periods
@@ -64,7 +64,7 @@ def test_after_a_half_day_it_is_17_too(calendar: Calendar) -> None:
 def test_over_a_clock_change_it_is_17_on_the_wall(calendar: Calendar) -> None:
     before, after = (found(calendar, f"2021-03-{day} 17:00", "2021-03-08")[-1][2] for day in ("12", "19"))
     assert (before, after) == ("2021-03-12 17:00", "2021-03-19 17:00")
-    weeks = due(calendar, at=ny("2021-03-19 17:00"), since=date(2021, 3, 8))
+    weeks = due(calendar, at=ny("2021-03-19 17:00"), since=ny("2021-03-08 00:00"))
     assert weeks[1].due_at - weeks[0].due_at == timedelta(days=7) - timedelta(hours=1)
 
 
@@ -74,6 +74,8 @@ def test_a_week_without_a_session_has_no_review() -> None:
     sessions = [Session(day, ny(f"{day} 09:30"), ny(f"{day} 16:00"), False) for day in days]
     closed = Calendar(sessions)
     assert [row[0] for row in found(closed, "2021-01-22 17:00", "2021-01-04")] == ["2021-01-04", "2021-01-18"]
+    one, other = due(closed, at=ny("2021-01-22 17:00"), since=ny("2021-01-04 00:00"))
+    assert (one.ends_at, other.begins_at) == (ny("2021-01-08 17:00"), ny("2021-01-08 17:00"))
 
 
 def test_a_month_is_due_on_the_first_session_of_the_next(calendar: Calendar) -> None:
@@ -95,6 +97,7 @@ def test_an_account_is_reviewed_from_its_first_trade_on(calendar: Calendar) -> N
         ("2021-01-18", "2021-01-22", "2021-01-22 17:00"),
     ]
     assert found(calendar, "2021-01-22 18:00", "2021-01-23") == []
+    assert due(calendar, at=ny("2021-01-22 18:00"), since=ny("2021-01-22 17:30")) == [], "its week is the next one"
 
 
 def test_what_was_missed_is_caught_up_as_far_as_a_quarter_of_weeks(calendar: Calendar) -> None:
@@ -113,9 +116,9 @@ def test_where_the_calendar_ends_nothing_is_guessed(calendar: Calendar) -> None:
 
 
 def test_they_come_in_the_order_in_which_they_were_due(calendar: Calendar) -> None:
-    kinds = [each.kind for each in due(calendar, at=ny("2021-01-04 17:00"), since=date(2020, 12, 28))]
+    kinds = [each.kind for each in due(calendar, at=ny("2021-01-04 17:00"), since=ny("2020-12-28 00:00"))]
     assert kinds == ["weekly", "monthly", "quarterly"]
-    assert [each.name for each in due(calendar, at=ny("2021-01-04 17:00"), since=date(2020, 12, 28))] == [
+    assert [each.name for each in due(calendar, at=ny("2021-01-04 17:00"), since=ny("2020-12-28 00:00"))] == [
         "week of 28 Dec 2020", "December 2020", "fourth quarter of 2020",
     ]  # fmt: skip
 
@@ -125,12 +128,13 @@ def test_what_is_due_stays_due_and_no_day_is_in_two_periods_of_a_kind(
     calendar: Calendar, minutes: int, later: int
 ) -> None:
     at = datetime(2020, 6, 1, 12, tzinfo=UTC) + timedelta(minutes=minutes)
-    since = date(2021, 3, 1)
+    since = ny("2021-03-01 00:00")
     periods = due(calendar, at=at, since=since)
     then = due(calendar, at=at + timedelta(minutes=later), since=since)
     for kind in MOST:
         mine: list[Period] = [each for each in periods if each.kind == kind]
         assert all(each.due_at <= at and new_york(each.due_at).time() == DUE_AT for each in mine)
-        assert all(each.last >= since and each.first <= each.last for each in mine)
+        assert all(each.ends_at > since and each.first <= each.last for each in mine)
         assert all(before.last < after.first for before, after in pairwise(mine))
+        assert all(before.ends_at == after.begins_at for before, after in pairwise(mine)), "nothing in two or in none"
         assert {each for each in mine if each.last > new_york(at).date() - timedelta(days=14)} <= set(then)
