@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 
 from accounts.models import RiskProfile, User
 from accounts.selectors import holds_in_force
-from positions.models import Portfolio
-from positions.services.portfolio import create_portfolio
+from positions.models import Mode, Portfolio
+from positions.services.portfolio import BEGINS, NO_BEGINNING, create_portfolio
 
 
 class PortfolioCreateForm(forms.ModelForm):
@@ -17,8 +17,14 @@ class PortfolioCreateForm(forms.ModelForm):
 
     class Meta:
         model = Portfolio
-        fields = ["name", "slug", "owner", "profile", "mode", "broker", "quote_source", "cash"]
+        fields = ["name", "slug", "owner", "profile", "mode", "broker", "quote_source", "paper_extra_ticks", "cash"]
         labels = {"cash": "Starting cash, USD"}
+
+    def clean_mode(self) -> str:
+        mode: str = self.cleaned_data["mode"]
+        if mode not in BEGINS:
+            raise ValidationError(NO_BEGINNING)
+        return mode
 
     def clean_cash(self) -> Decimal:
         cash = self.cleaned_data["cash"]
@@ -33,7 +39,17 @@ class PortfolioCreateForm(forms.ModelForm):
 
 class PortfolioChangeForm(forms.ModelForm):
     """A portfolio's settings. While a breaker holds a limit of its profile there is no other one (A-03): it would hold
-    nothing there, and could be loosened."""
+    nothing there, and could be loosened. What paper fills cost changes while the account is off: its trades count from
+    the step to paper on, and those at another cost would pass for trades at this one (P-28)."""
+
+    def clean_paper_extra_ticks(self) -> int:
+        ticks: int = self.cleaned_data["paper_extra_ticks"]
+        if ticks != self.instance.paper_extra_ticks and self.instance.mode != Mode.OFF:
+            raise ValidationError(
+                f"This account is on {self.instance.mode}, and its trades so far paid "
+                f"{self.instance.paper_extra_ticks} extra ticks. Step it back to off, change it, and step it forward."
+            )
+        return ticks
 
     def clean_profile(self) -> RiskProfile:
         profile: RiskProfile = self.cleaned_data["profile"]

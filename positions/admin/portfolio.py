@@ -56,6 +56,7 @@ class PortfolioAdmin(ModelAdmin):
         ("mode", "state"),
         ("broker", "broker_account"),
         ("quote_source", "reconciled_at"),
+        "paper_extra_ticks",
         ("cash", "settled_cash"),
         "created_at",
     ]

@@ -18,6 +18,7 @@ from positions.models import (
     ClockKind,
     EquitySnapshot,
     MarketClock,
+    Mode,
     Portfolio,
     PortfolioModeChange,
     PortfolioStateChange,
@@ -25,6 +26,8 @@ from positions.models import (
 )
 
 SYSTEM_NAME = "betsizing"
+BEGINS = (Mode.OFF, Mode.PAPER)
+NO_BEGINNING = "A portfolio begins off or on paper. From there it goes forward by signed steps, on its rollout page."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +59,16 @@ def create_portfolio(
     broker: str = "paper",
     quote_source: str = "",
     is_demo: bool = False,
+    paper_extra_ticks: int = 0,
     actor: User | None = None,
 ) -> Portfolio:
     """A portfolio with its clock, its first deposit, its first snapshot and the rows that say it was created.
 
-    `cash` is its equity at the start of the day, all of it settled.
+    `cash` is its equity at the start of the day, all of it settled. It begins off or on paper: one that began live
+    would have passed every checklist and every signature by (P-27).
     """
+    if mode not in BEGINS:
+        raise ValidationError({"mode": NO_BEGINNING})
     if cash <= 0:
         raise ValidationError({"cash": f"A portfolio starts with cash; you entered {cash}."})
     portfolio = Portfolio(
@@ -75,6 +82,7 @@ def create_portfolio(
         broker=broker,
         quote_source=quote_source or clock.kind,
         is_demo=is_demo,
+        paper_extra_ticks=paper_extra_ticks,
         cash=cash,
         settled_cash=cash,
         reconciled_at=now if broker == Broker.PAPER else None,  # the paper account is as new as this one

@@ -95,20 +95,25 @@ def test_a_portfolio_is_opened_with_its_clock_cash_and_history(boss):
         "mode": "paper",
         "broker": "paper",
         "quote_source": "live",
+        "paper_extra_ticks": "1",
         "cash": "60000",
     }
     assert "starts with cash" in boss.post(address, typed | {"cash": "0"}).content.decode()
-    assert "A live mode needs a real broker" in boss.post(address, typed | {"mode": "live"}).content.decode()
+    for mode in ("live-manual", "live"):  # past every checklist and signature (P-27)
+        refused = boss.post(address, typed | {"mode": mode, "broker": "alpaca"}).content.decode()
+        assert "A portfolio begins off or on paper." in refused
+    assert not Portfolio.objects.exists()
     assert boss.post(address, typed).status_code == 302
     portfolio = Portfolio.objects.get(slug="mine")
     assert (portfolio.system, portfolio.cash, portfolio.clock.kind) == (profile.system, 60000, "live")
+    assert portfolio.paper_extra_ticks == 1
     assert portfolio.state_changes.get().actor_name == "boss"
 
 
 def test_name_and_profile_are_edited_but_state_mode_and_cash_are_not(boss):
     portfolio = factories.portfolio()
     address = reverse("admin:positions_portfolio_change", args=[portfolio.pk])
-    typed = {"name": "Renamed", "owner": portfolio.owner_id, "profile": portfolio.profile_id, "quote_source": "live"}
+    typed = settings_of(portfolio) | {"name": "Renamed"}
     other = factories.profile("mag7-7dte")
     html = boss.post(address, typed | {"profile": other.pk} | formsets(portfolio)).content.decode()
     assert "This profile is for Mag7-7DTE accounts." in html
@@ -126,7 +131,7 @@ def test_while_a_limit_is_held_there_is_no_other_profile(boss):
     so_far, other = portfolio.profile, factories.profile()
     hold_limit(profile=so_far, parameter="max_daily_loss", held_by="day loss breaker", now=factories.NOW)
     address = reverse("admin:positions_portfolio_change", args=[portfolio.pk])
-    typed = {"name": "Mine", "owner": portfolio.owner_id, "quote_source": "live"} | formsets(portfolio)
+    typed = settings_of(portfolio) | formsets(portfolio)
     html = boss.post(address, typed | {"profile": other.pk}).content.decode()
     assert "is held by: day loss breaker" in html
     assert "once that has cleared" in html
@@ -135,6 +140,28 @@ def test_while_a_limit_is_held_there_is_no_other_profile(boss):
     lift_holds(profile=so_far, held_by="day loss breaker", now=factories.NOW)
     assert boss.post(address, typed | {"profile": other.pk}).status_code == 302
     assert Portfolio.objects.get(pk=portfolio.pk).profile == other
+
+
+def test_what_paper_fills_cost_is_changed_while_the_account_is_off(boss):
+    """Set at the end of twenty sessions it would pass for what they were traded at (P-28)."""
+    portfolio = factories.portfolio()
+    address = reverse("admin:positions_portfolio_change", args=[portfolio.pk])
+    typed = settings_of(portfolio) | formsets(portfolio) | {"paper_extra_ticks": "1"}
+    assert "Step it back to off" in boss.post(address, typed).content.decode()
+    assert Portfolio.objects.get().paper_extra_ticks == 0
+    Portfolio.objects.update(mode="off")
+    assert boss.post(address, typed).status_code == 302
+    assert Portfolio.objects.get().paper_extra_ticks == 1
+
+
+def settings_of(portfolio: Portfolio) -> dict[str, object]:
+    return {
+        "name": portfolio.name,
+        "owner": portfolio.owner_id,
+        "profile": portfolio.profile_id,
+        "quote_source": "live",
+        "paper_extra_ticks": portfolio.paper_extra_ticks,
+    }
 
 
 def formsets(portfolio: Portfolio) -> dict[str, str]:

@@ -53,9 +53,14 @@ def test_starting_cash_is_required():
         factories.portfolio(cash=Decimal(0))
 
 
-def test_a_live_mode_needs_a_real_broker():
+@pytest.mark.parametrize("mode", ["live-manual", "live"])
+def test_no_account_begins_live_and_none_is_live_on_the_paper_broker(mode):
+    with pytest.raises(ValidationError, match="begins off or on paper"):
+        factories.portfolio(mode=mode, broker="alpaca", asked=True)
+    portfolio = factories.portfolio()
+    portfolio.mode = mode
     with pytest.raises(ValidationError, match="A live mode needs a real broker"):
-        factories.portfolio(mode="live", asked=True)
+        portfolio.full_clean()
 
 
 def test_a_recorded_clock_needs_its_start_and_label():

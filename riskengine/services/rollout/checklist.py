@@ -116,7 +116,8 @@ def _to_live_manual(portfolio: Portfolio, at: datetime, now: datetime) -> list[I
             f"{portfolio.paper_extra_ticks}",
             f"at least {TERMS.paper_extra_ticks}",
             portfolio.paper_extra_ticks >= TERMS.paper_extra_ticks,
-            "Set the account's paper slippage to 1 tick: a fill at the touch is kinder than life.",
+            "Step back to off, set the account's extra ticks to 1 in the admin, and begin anew: a fill at the touch is "
+            "kinder than life.",
             "P-28",
         ),
         _nothing_open(portfolio),
