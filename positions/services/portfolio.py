@@ -1,7 +1,7 @@
 """Opening a portfolio, changing its trading state, moving its cash. Wall time comes in as `now`."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
@@ -26,6 +26,8 @@ from positions.models import (
 )
 
 SYSTEM_NAME = "betsizing"
+WAITED = timedelta(minutes=1)  # for the account's lock, at the longest
+JUST_AFTER = timedelta(microseconds=1)
 BEGINS = (Mode.OFF, Mode.PAPER)
 NO_BEGINNING = "A portfolio begins off or on paper. From there it goes forward by signed steps, on its rollout page."
 
@@ -185,7 +187,11 @@ def change_state(
 
 @transaction.atomic
 def move_cash(*, portfolio: Portfolio, kind: str, amount: Decimal, market_at: datetime, note: str) -> CashMovement:
-    """Book a deposit (positive) or a withdrawal (negative), USD, settled at once. It never counts as profit or loss."""
+    """Book a deposit (positive) or a withdrawal (negative), USD, settled at once. It never counts as profit or loss.
+
+    Where the start of a day was valued while this waited for the account, it is booked just after that: the value does
+    not have it, and by the earlier time it would be a loss of the day before and a profit of this one, for good.
+    """
     if kind not in (CashKind.DEPOSIT, CashKind.WITHDRAWAL):
         raise ValidationError({"kind": "Only deposits and withdrawals are booked by hand; fills book themselves."})
     if (amount > 0) != (kind == CashKind.DEPOSIT):
@@ -195,6 +201,10 @@ def move_cash(*, portfolio: Portfolio, kind: str, amount: Decimal, market_at: da
         raise ValidationError(
             {"amount": f"Only ${locked.settled_cash:,.2f} is settled; you asked to withdraw ${-amount:,.2f}."}
         )
+    valued = EquitySnapshot.objects.filter(portfolio=locked, taken_at__gte=market_at, taken_at__lt=market_at + WAITED)
+    latest = valued.order_by("-taken_at").values_list("taken_at", flat=True).first()
+    if latest is not None:
+        market_at = latest + JUST_AFTER
     session_on = new_york_date(market_at)
     movement = CashMovement(
         portfolio=locked, kind=kind, amount=amount, moved_at=market_at, settles_on=session_on, note=note

@@ -38,7 +38,7 @@ from positions.models import (
 from positions.services import fill_rows, session_marks
 from positions.services.fills import Planner, realised
 from positions.services.order_changes import Change, change_orders, limit_lock_waits
-from positions.services.portfolio import SYSTEM_NAME, lock_portfolio
+from positions.services.portfolio import SYSTEM_NAME, WAITED, lock_portfolio
 from positions.services.working import work_portfolio
 
 logger = logging.getLogger(__name__)
@@ -235,8 +235,16 @@ def start_session(*, portfolio: Portfolio, at: datetime, now: datetime) -> bool:
             return False
         previous = calendar.previous(today)
         equity = locked.cash + _held_value(locked, previous)
+        # What was paid in or out since this look began is in the cash by now: by its time it would count once more.
+        paid = locked.cash_movements.filter(
+            kind__in=(CashKind.DEPOSIT, CashKind.WITHDRAWAL), moved_at__gt=at, moved_at__lt=at + WAITED
+        )
         EquitySnapshot.objects.create(
-            portfolio=locked, session_on=today, equity_start_of_day=equity, cash_start_of_day=locked.cash, taken_at=at
+            portfolio=locked,
+            session_on=today,
+            equity_start_of_day=equity,
+            cash_start_of_day=locked.cash,
+            taken_at=paid.order_by("-moved_at").values_list("moved_at", flat=True).first() or at,
         )
         EquitySnapshot.objects.filter(portfolio=locked, session_on=previous.day, equity_end_of_day__isnull=True).update(
             equity_end_of_day=equity, closed_at=previous.closes_at

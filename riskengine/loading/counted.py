@@ -33,7 +33,8 @@ class Facts:
     since, NaN where the portfolio is younger or a person has cleared its drawdown since (one block a drawdown breaker);
     where nothing was paid in or out lately its last column has the peak and the others nothing.
     `closes` are positions closed lately, the oldest first. `stops` counts stop-outs of the day by underlying. `intents`
-    is the most that any window of the throttle held since the last risk check."""
+    is the most that any window of the throttle held since the last risk check. `cash` is that of the moment of this
+    read, USD, NaN where nothing was paid in or out lately: only with that cash do the deposits agree."""
 
     rejected: FloatColumn
     intents: FloatColumn
@@ -45,15 +46,18 @@ class Facts:
     stops: dict[UnderlyingKey, int]
     vix: FloatColumn
     vix_age_seconds: FloatColumn
+    cash: FloatColumn
 
 
-REJECTED, INTENTS, CLOSE, STOPS, DEPOSIT, START, LEVEL, SESSION, PEAK_5, PEAK_20 = KINDS = tuple(range(10))
+REJECTED, INTENTS, CLOSE, STOPS, DEPOSIT, START, LEVEL, SESSION, PEAK_5, PEAK_20, CASH = KINDS = tuple(range(11))
 
 _FACTS = Fields({"kind": INTEGER, "place": INTEGER, "key": BIGINT, "number": MICROS, "at": INSTANT})
 
 # Portfolios of one market time and the same windows share a moment: ten thousand times as text take longer than all
 # that is read. A portfolio into which nothing was paid lately has but two peaks instead of twenty sessions. Opening
 # intents count from a window before the last risk check, whenever that was, or before the day of one that had none.
+# Deposits count as soon as they are booked, as in the cash, also with a time after that of the check: who booked one
+# read the clock later than the check did.
 _READ_FACTS = """
     WITH t AS MATERIALIZED (
         SELECT t.*,
@@ -120,8 +124,13 @@ _READ_FACTS = """
   UNION ALL
     SELECT %(deposit)s, w.place - 1, 0, m.amount, m.moved_at
     FROM w
-    JOIN positions_cashmovement m ON m.portfolio_id = w.id AND m.moved_at > w.back_at AND m.moved_at <= w.at
+    JOIN positions_cashmovement m ON m.portfolio_id = w.id AND m.moved_at > w.back_at
     WHERE m.kind IN ('deposit', 'withdrawal')
+  UNION ALL
+    SELECT %(cash)s, w.place - 1, 0, p.cash, NULL
+    FROM w
+    JOIN positions_portfolio p ON p.id = w.id
+    WHERE NOT w.plain
   UNION ALL
     SELECT %(start)s, w.place - 1, e.session_on - '1970-01-01'::date, e.equity_start_of_day, e.taken_at
     FROM w
@@ -218,6 +227,7 @@ def load_facts(watched: Sequence[Watched], limits: Limits, memory: Memory) -> Fa
         },
         vix=level,
         vix_age_seconds=age,
+        cash=scattered(CASH, n, "number", np.nan),
     )  # fmt: skip
 
 
@@ -249,7 +259,7 @@ def _asked(watched: Sequence[Watched], limits: Limits, memory: Memory, markets: 
     seen = (memory.cleared[:, [PLACE["drawdown_5"], PLACE["drawdown_20"]]] != NEVER).any(axis=1)
     return {
         "rejected": REJECTED, "intents": INTENTS, "close": CLOSE, "stops": STOPS, "deposit": DEPOSIT, "start": START,
-        "level": LEVEL, "session": SESSION, "peak_5": PEAK_5, "peak_20": PEAK_20,
+        "level": LEVEL, "session": SESSION, "peak_5": PEAK_5, "peak_20": PEAK_20, "cash": CASH,
         "ids": [each.portfolio_id for each in watched],
         "moments": which,
         "seen": [watched[place].portfolio_id for place in np.flatnonzero(seen).tolist()],

@@ -35,9 +35,12 @@ _DAYS = """
     WHERE s.portfolio_id = %(portfolio)s AND s.taken_at <= %(until)s
     ORDER BY s.session_on
 """
-# What was paid in or out since the last check is cash, and no loss or gain until the next one.
+# What was paid in or out since the last check is cash, and no loss or gain until the next one. By their times alone it
+# cannot be told whether the check had it: a check lasts, and who books has a clock of his own. So the profit of the
+# running date is what the check itself found; of a night or weekend, in which no date runs, it is told by the times.
 _NOW = """
-    SELECT r.equity::float8 + coalesce((
+    SELECT CASE WHEN (r.market_at AT TIME ZONE 'America/New_York')::date = %(day)s THEN r.day_pnl END::float8,
+           r.equity::float8 + coalesce((
         SELECT sum(amount) FROM positions_cashmovement m
         WHERE m.portfolio_id = r.portfolio_id AND m.kind IN ('deposit', 'withdrawal') AND m.moved_at > r.market_at
           AND m.moved_at <= %(until)s), 0)::float8
@@ -124,13 +127,14 @@ def equity_days(portfolio_id: int, *, until: datetime) -> EquityDays:
     with connection.cursor() as cursor:
         cursor.execute(_DAYS, {"portfolio": portfolio_id, "until": until})
         rows = cursor.fetchall()
-        cursor.execute(_NOW, {"portfolio": portfolio_id, "until": until})
+        cursor.execute(_NOW, {"portfolio": portfolio_id, "until": until, "day": rows[-1][0] if rows else None})
         read = cursor.fetchone()
     start, end, deposits, by_close = (
         np.array([np.nan if row[k] is None else row[k] for row in rows], np.float64) for k in (1, 2, 3, 4)
     )
     if rows and read is not None:
-        end[-1] = read[0]
+        profit, equity = read
+        end[-1] = equity if profit is None else start[-1] + deposits[-1] + profit
     return EquityDays(tuple(row[0] for row in rows), start, end, deposits, by_close, bool(rows))
 
 

@@ -5,7 +5,7 @@ exit check     L1 to L3 of what holds something that expires today          risk
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -131,6 +131,8 @@ def _judge(
     everything = scope == CheckScope.RISK
     look, by_underlying = _look(judgement, watched, limits, places, CODES if everything else LOSS)
     facts = load_facts(watched, look.limits, look.memory) if everything else None
+    if facts is not None:
+        look = replace(look, worth=look.worth.with_cash_of(facts.cash))
 
     def by_quotes(wanted: BoolColumn) -> Confirmed:
         return confirm(judgement, watched, look.limits, limits, look.worth, wanted)

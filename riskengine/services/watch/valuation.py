@@ -33,7 +33,8 @@ CONFIRM_BY = ("breach_confirmations", "breach_spacing_seconds", "breach_window_s
 class Valuation:
     """`start` and `deposits` are those of the New York date, `basis` what its loss limits are shares of. `marks` and
     `quoted` are by position: USD a share, and whether a quote of now says so. `settled`: nothing was booked between the
-    reads of the book and of the cash, which else is not known. `current`: every position has a quote of now."""
+    reads of the book and of the cash, nor until the deposits were read; else the cash is not known. `current`: every
+    position has a quote of now."""
 
     cash: FloatColumn
     equity: FloatColumn
@@ -52,6 +53,19 @@ class Valuation:
 
     def pnl_of(self, equity: FloatColumn) -> FloatColumn:
         return breakers.day_pnl(equity, self.start, self.deposits)
+
+    def with_cash_of(self, later: FloatColumn) -> "Valuation":
+        """Not settled where the cash is another one by now; NaN asks nothing. A deposit booked since is among those
+        that the drawdowns are measured by and not in this equity: it would trip them, until a person clears it."""
+        same = np.isnan(later) | (np.abs(later - self.cash) < HALF_A_CENT)
+        if same.all():
+            return self
+        return replace(
+            self,
+            cash=np.where(same, self.cash, np.nan),
+            equity=np.where(same, self.equity, np.nan),
+            settled=self.settled & same,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
