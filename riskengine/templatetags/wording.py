@@ -137,6 +137,15 @@ def ny_time(value: str | datetime | None) -> str:
 
 
 @register.filter
+def ny_time_of(value: str | datetime | None, day: str) -> str:
+    """The same with its weekday where it is not of this New York date: 15:45, Fri 18:00."""
+    if not value:
+        return UNKNOWN
+    instant = _instant(value)
+    return f"{instant:%H:%M}" if f"{instant:%Y-%m-%d}" == day else f"{instant:%a %H:%M}"
+
+
+@register.filter
 def ny_seconds(value: str | datetime | None) -> str:
     """New York time where seconds matter: 10:42:07."""
     return f"{_instant(value):%H:%M:%S}" if value else UNKNOWN

@@ -1,20 +1,21 @@
 """The report of a day: once a session is over, what was decided and why, what was bought and sold, what is held (P-30).
 
-Made 15 minutes after each session's own close, by the market clock of each account, and kept as a row that there is
-once (account, session): run as often as you like, from as many workers. It goes by e-mail to the targets that ask for
-it, through the outbox of alerts, in the transaction that makes it. A session that was missed is made up for as far as
-`BACK` goes and is not sent: yesterday's mail helps nobody, the page has it.
+Made 15 minutes after each session's own close, by the market clock of each account, with what happened since the report
+of the session before: what closes in the evening or on a weekend is in the next one, and nothing in none. It is kept as
+a row that there is once (account, session): run as often as you like, from as many workers. It goes by e-mail to the
+targets that ask for it, through the outbox of alerts, in the transaction that makes it. A session that was missed is
+made up for as far as `BACK` goes and is not sent: yesterday's mail helps nobody, the page has it.
 """
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
 
-from positions.market.calendar import Calendar, OutsideCalendar, Session, new_york_date
+from positions.market.calendar import Calendar, OutsideCalendar, Session, new_york_date, new_york_instant
 from positions.market.clock import market_now
 from positions.market_selectors import exchange_calendar
 from positions.models import Mode, Portfolio
@@ -93,12 +94,23 @@ def _over(
     first = max(began, today - DAYS_BACK, calendar.first)
     if not first <= today <= calendar.last:
         return [], None  # beyond the calendar nothing is guessed
-    sessions = [each for each in calendar.between(first, today) if each.closes_at + AFTER_CLOSE <= at][-BACK:]
+    sessions = [each for each in calendar.between(first, today) if lived.first < _told_until(each) <= at][-BACK:]
     last = sessions[-1].day if sessions else None
     if portfolio.mode == Mode.OFF and lived.last is not None:
-        ended = new_york_date(lived.last)
-        sessions = [each for each in sessions if each.day <= ended]
+        sessions = [each for each in sessions if _told_from(calendar, each) <= lived.last]
     return sessions, last
+
+
+def _told_until(session: Session) -> datetime:
+    return session.closes_at + AFTER_CLOSE
+
+
+def _told_from(calendar: Calendar, session: Session) -> datetime:
+    """Where the report of the session before ended."""
+    try:
+        return _told_until(calendar.previous(session.day))
+    except OutsideCalendar:
+        return new_york_instant(session.day, time())
 
 
 def _make(
@@ -111,7 +123,8 @@ def _make(
     *,
     send: bool,
 ) -> None:
-    contents = day_contents(portfolio, session, _next(calendar, session), at=at)
+    since, until = _told_from(calendar, session), _told_until(session)
+    contents = day_contents(portfolio, session, _next(calendar, session), since=since, until=until, at=at)
     text = text_of(contents)
     with transaction.atomic(), connection.cursor() as cursor:
         limit_lock_waits()

@@ -19,9 +19,12 @@ from riskengine.services.watch.words import contract_label
 VERSION = 1
 
 
-def day_contents(portfolio: Portfolio, session: Session, following: Session | None, *, at: datetime) -> dict[str, Any]:
-    """The session as it stands at market time `at`, after its close. A fixed number of statements."""
-    window = Window.of(portfolio, session.day, session.day)
+def day_contents(
+    portfolio: Portfolio, session: Session, following: Session | None, *, since: datetime, until: datetime, at: datetime
+) -> dict[str, Any]:
+    """The session as it stands at market time `at`, after its close, with what happened from `since` on and before
+    `until`. A fixed number of statements."""
+    window = Window(portfolio, since, until)
     touched = happened.positions_touched(window)
     filled = happened.fills(window)
     decided = happened.decisions(window)

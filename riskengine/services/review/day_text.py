@@ -31,10 +31,10 @@ def text_of(contents: Mapping[str, Any]) -> str:
         _head(contents),
         _money(contents["equity"]),
         _decisions(contents),
-        _fills(contents["fills"]),
-        _closed(contents["closed"]),
-        _events(contents["events"]),
-        _alerts(contents["alerts"]),
+        _fills(contents["fills"], contents["session"]),
+        _closed(contents["closed"], contents["session"]),
+        _events(contents["events"], contents["session"]),
+        _alerts(contents["alerts"], contents["session"]),
         _held(contents["held"]),
         _foot(contents),
     ]
@@ -68,7 +68,7 @@ def _of(share: float | None) -> str:
 
 
 def _decisions(contents: Mapping[str, Any]) -> str:
-    rows = contents["decisions"]
+    rows, day = contents["decisions"], contents["session"]
     head = f"Decided: {contents['approved']} approved, {contents['refused']} refused"
     if not rows:
         return _title(head) + "Nothing was asked."
@@ -79,7 +79,7 @@ def _decisions(contents: Mapping[str, Any]) -> str:
             said = f"APPROVED {each['contracts']:,} for {_usd(each['dollars'])}{scale}. {each['why']}{_bought(each)}"
         else:
             said = f"REFUSED {each['code']}. {each['why']}"
-        lines.append(f"{_time(each['at'])}  {each['label']}, confidence {each['confidence']:.2f}")
+        lines.append(f"{_time(each['at'], day)}  {each['label']}, confidence {each['confidence']:.2f}")
         lines.append(_wrapped(said, 7))
     return _title(head) + "\n".join(lines) + _more(rows) + _departed(contents["departed"])
 
@@ -98,12 +98,12 @@ def _departed(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\nNot as decided:\n" + "\n".join(_wrapped(f"{each['label']}: {each['text']}", 7) for each in rows[:MOST])
 
 
-def _fills(rows: Sequence[Mapping[str, Any]]) -> str:
+def _fills(rows: Sequence[Mapping[str, Any]], day: str) -> str:
     if not rows:
         return ""
     cells = [
         (
-            _time(each["at"]),
+            _time(each["at"], day),
             each["side"],
             f"{each['contracts']:,}",
             wording.price(each["price"]),
@@ -115,11 +115,11 @@ def _fills(rows: Sequence[Mapping[str, Any]]) -> str:
     return _title("Filled") + _table(cells, right={2, 3}) + _more(rows)
 
 
-def _closed(rows: Sequence[Mapping[str, Any]]) -> str:
+def _closed(rows: Sequence[Mapping[str, Any]], day: str) -> str:
     if not rows:
         return ""
     cells = [
-        (_time(each["closed_at"]), each["label"], each["cause"], _usd(each["cost"]), _signed(each["pnl"]))
+        (_time(each["closed_at"], day), each["label"], each["cause"], _usd(each["cost"]), _signed(each["pnl"]))
         for each in rows[:MOST]
     ]
     total = sum(each["pnl"] for each in rows)
@@ -132,16 +132,17 @@ def _closed(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _events(rows: Sequence[Mapping[str, Any]]) -> str:
+def _events(rows: Sequence[Mapping[str, Any]], day: str) -> str:
     if not rows:
         return ""
     lines = [
-        f"{_time(each['at'])}  {each['what']} ({each['who']})\n{_wrapped(each['reason'], 7)}" for each in rows[:MOST]
+        f"{_time(each['at'], day)}  {each['what']} ({each['who']})\n{_wrapped(each['reason'], 7)}"
+        for each in rows[:MOST]
     ]
     return _title("Breakers and states") + "\n".join(lines) + _more(rows)
 
 
-def _alerts(rows: Sequence[Mapping[str, Any]]) -> str:
+def _alerts(rows: Sequence[Mapping[str, Any]], day: str) -> str:
     if not rows:
         return ""
     lines = []
@@ -149,7 +150,7 @@ def _alerts(rows: Sequence[Mapping[str, Any]]) -> str:
         who = each["acknowledged_by"]
         fate = f"acknowledged by {who}" if who else "ended by itself" if each["ended"] else "nobody has answered"
         said = _wrapped(f"{each['severity']}: {each['title']} ({fate})", 7)
-        lines.append(f"{_time(each['at'])}{said[5:]}")
+        lines.append(f"{_time(each['at'], day)}{said[5:]}")
     return _title("Alerts") + "\n".join(lines) + _more(rows)
 
 
@@ -227,9 +228,12 @@ def _day(text: str) -> str:
     return f"{day:%a} {day.day} {day:%b %Y}"
 
 
-def _time(at: str | None) -> str:
-    """The minutes of a New York time as it was kept."""
-    return UNKNOWN if at is None else at[11:16]
+def _time(at: str | None, day: str = "") -> str:
+    """The minutes of a New York time as it was kept; with its weekday where it is not of `day`: 18:00, Fri 18:00."""
+    if at is None:
+        return UNKNOWN
+    other = day and at[:10] != day
+    return f"{date.fromisoformat(at[:10]):%a} {at[11:16]}" if other else at[11:16]
 
 
 def _usd(value: float | None) -> str:

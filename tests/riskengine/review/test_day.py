@@ -17,7 +17,7 @@ from riskengine.services.watch.delivery import deliver
 from tests import factories
 from tests.riskengine import market
 from tests.riskengine.counts import assert_counted
-from tests.riskengine.review.reviewing import at, neighbour, trouble, week
+from tests.riskengine.review.reviewing import at, neighbour, sold, trouble, week
 from tests.riskengine.watch.desk import Desk, hold_seven, session
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +143,35 @@ def test_profit_is_marked_to_the_market_and_deposits_are_none() -> None:
     assert (by_day[5]["profit"], by_day[6]["profit"]) == (2000.0, -1000.0)
     assert by_day[8]["profit"] is None, "no check has valued the account since Friday's start"
     assert "Profit or loss" in DayReport.objects.get(session_on=date(2021, 1, 8)).text
+
+
+def test_what_closes_in_the_evening_or_on_a_weekend_is_in_one_report_the_next_one() -> None:
+    desk = week()
+    trades = [
+        sold(desk, date(2021, 1, day), "100.00", "settled", text)
+        for day, text in [(7, "16:14"), (7, "16:15"), (8, "16:14"), (8, "18:00"), (9, "12:00"), (11, "10:00")]
+    ]
+    for on in (7, 8, 11):
+        look(desk, "16:15", date(2021, 1, on))
+    names = {each.pk: number for number, each in enumerate(trades)}
+    rows = {each.session_on.day: each for each in DayReport.objects.filter(session_on__gte=date(2021, 1, 7))}
+    told = {day: [names[each["position"]] for each in row.contents["closed"]] for day, row in rows.items()}
+    assert told == {7: [0], 8: [1, 2], 11: [3, 4, 5]}
+    monday = " ".join(rows[11].text.split())
+    assert "Fri 18:00" in monday
+    assert "Sat 12:00" in monday
+    assert "Mon 10:00" not in monday
+    client = Client()
+    client.force_login(desk.portfolio.owner)
+    assert "Fri 18:00" in client.get(f"/portfolios/{desk.portfolio.slug}/days/2021-01-11/").content.decode()
+
+
+def test_the_last_evening_of_an_account_that_is_off_is_reported_too() -> None:
+    desk = week()
+    sold(desk, date(2021, 1, 8), "100.00", "settled", "18:00")
+    Portfolio.objects.update(mode="off")
+    look(desk, "16:15", date(2021, 1, 13))
+    assert DayReport.objects.latest("session_on").session_on == date(2021, 1, 11)
 
 
 def test_a_half_day_is_reported_after_its_own_close() -> None:
