@@ -1,7 +1,8 @@
 """Signing a step: forward one at a time past its checklist, back at any time with a reason (P-27).
 
 The account's row is locked, the checklist judged again, and the step, the change of mode and the new mode are written
-together. Open positions keep their exits in every mode. `now` is wall time.
+together. Open positions keep their exits in every mode; openings that still work are taken back with a step back: in
+the lower mode they would buy what nobody may open there, or what no person confirmed. `now` is wall time.
 """
 
 from datetime import datetime
@@ -20,6 +21,7 @@ from riskengine.models import RolloutStep, StepKind
 from riskengine.services.decide.entries import CHANGING, unless_busy
 from riskengine.services.rollout.checklist import as_data, checklist
 from riskengine.services.rollout.terms import after, is_forward
+from riskengine.services.watch.acting import cancel_all
 
 SIGNS = "positions.step_portfolio"
 
@@ -69,6 +71,9 @@ def step(
         _refuse_forward(from_mode, to_mode, [f"{each.label}: {each.to_do}" for each in items if each.holds_up])
     elif to_mode == Mode.OFF:
         _refuse_standing_still(locked)
+    at = market_now(locked.clock, now)
+    if not forward:
+        cancel_all(locked, at=at, now=now, reason=why, who=actor.get_username())
     made = RolloutStep.objects.create(
         portfolio=locked,
         kind=StepKind.FORWARD if forward else StepKind.BACK,
@@ -81,7 +86,7 @@ def step(
         reason=why,
         engine_version=ENGINE,
         signed_at=now,
-        market_at=market_now(locked.clock, now),
+        market_at=at,
     )
     PortfolioModeChange.objects.create(
         portfolio=locked,

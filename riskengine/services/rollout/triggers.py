@@ -33,6 +33,7 @@ from riskengine.models import (
 )
 from riskengine.services.rollout import evidence
 from riskengine.services.rollout.terms import TERMS, before
+from riskengine.services.watch.acting import cancel_all
 from riskengine.services.watch.alerts import NewAlert, raise_alerts
 
 CENT = Decimal("0.01")
@@ -226,6 +227,7 @@ def _is_first(locked: Portfolio, seen: Seen, now: datetime) -> bool:
 
 def _step_back(locked: Portfolio, lower: str, seen: Sequence[Seen], *, at: datetime, now: datetime) -> None:
     reason = " ".join(each.sentence for each in seen)
+    cancel_all(locked, at=at, now=now, reason=reason)  # the entry that triggered may still be buying
     RolloutStep.objects.create(
         portfolio=locked,
         kind=StepKind.AUTOMATIC,

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.selectors import latest_revision
 from accounts.services import RISK_MANAGERS, ensure_groups
-from positions.models import Broker, EquitySnapshot, Mode, Portfolio
+from positions.models import Broker, EquitySnapshot, Mode, Order, Portfolio
 from riskengine.models import Alert, ReadingPoint, RolloutStep, RolloutTrigger
 from riskengine.services.rollout import evidence
 from riskengine.services.rollout.checklist import Item, checklist
@@ -96,6 +96,24 @@ def test_without_a_broker_no_account_leaves_paper():
 def test_back_it_goes_at_any_time_and_any_number_of_steps():
     made = sign(live(), Mode.OFF)
     assert (made.kind, made.from_mode, made.to_mode) == ("back", "live", "off")
+
+
+def test_a_step_back_takes_back_what_still_buys():
+    bet = checked(zero_dte())
+    order = enter(bet).order
+    made = step(
+        portfolio=bet.portfolio, to_mode=Mode.OFF, from_mode=Mode.PAPER, name=bet.portfolio.name, reason="Enough.",
+        actor=manager(), now=bet.wall(),
+    )  # fmt: skip
+    assert (made.to_mode, Order.objects.get(pk=order.pk).status) == ("off", "cancelling")
+
+
+def test_so_does_one_by_itself():
+    portfolio = live()
+    at = evidence.in_mode_since(portfolio)
+    order = factories.opening_order(sized(portfolio, at, dollars=Decimal(40_000), limit_price=Decimal(140)))
+    assert judge(portfolio, now=NOW) == 1
+    assert Order.objects.get(pk=order.pk).status == "cancelling"
 
 
 def test_who_pressed_on_an_older_page_changes_nothing(everything_passes):
