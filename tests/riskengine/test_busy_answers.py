@@ -5,6 +5,7 @@ A second connection holds the row for longer than anybody waits for a lock.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -15,8 +16,9 @@ from django.test import Client
 from accounts.models import User
 from positions.models import Mode, Portfolio
 from riskengine.models import Breaker, Review, RolloutStep
-from riskengine.services.review.deciding import link_revision
+from riskengine.services.review.deciding import AlreadyDecided, link_revision
 from tests import factories
+from tests.riskengine import threads
 from tests.riskengine.review.reviewing import answers, decided, reviewed, trouble, week
 from tests.riskengine.review.test_deciding import manager, revise
 
@@ -64,6 +66,24 @@ def test_the_second_decider_of_a_review_keeps_what_he_typed_and_a_program_sends_
         assert is_busy(client.post(f"/api/v1{page}decide/", body, **key), DECIDED)
     assert Review.objects.get().state == "open"
     assert client.post(f"/api/v1{page}decide/", body, **key).status_code == 200, "the key is free for the same request"
+
+
+def test_of_many_who_decide_at_once_one_does() -> None:
+    review = reviewed(week())
+    owner, other = review.portfolio.owner, manager()
+
+    def decides(decision: str, by: User) -> int:
+        mine = Review.objects.select_related("portfolio__profile", "portfolio__clock").get(pk=review.pk)
+        try:
+            return bool(decided(mine, decision, actor=by))
+        except AlreadyDecided:
+            return 0
+
+    calls = [("halt", owner), ("keep", other), ("change", other), ("keep", owner)]
+    assert sorted(threads.at_once(*[partial(decides, *each) for each in calls])) == [0, 0, 0, 1]
+    kept = Review.objects.get()
+    assert kept.answers.count() == 5
+    assert (Portfolio.objects.get().state == "REDUCING") == (kept.decision == "halt")
 
 
 def test_who_names_a_revision_second_is_told() -> None:

@@ -147,11 +147,21 @@ def _to_live(portfolio: Portfolio, at: datetime, now: datetime) -> list[Item]:
 
 
 def _sound(portfolio: Portfolio, since: datetime, at: datetime, now: datetime) -> list[Item]:
-    """What every step to real money needs of the software."""
+    """What every step to real money needs of the software, and that its market is the real one: orders of a recorded or
+    made-up market would reach a broker, and twenty of its sessions pass in a day."""
     silent = evidence.unexplained(portfolio, since)
     tripped = Breaker.objects.filter(portfolio=portfolio, state=BreakerState.TRIPPED).count()
     triggers = evidence.triggers_lately(portfolio, TERMS.trigger_sessions)
     return [
+        Item(
+            "LIVE_MARKET",
+            "Its market is the real one",
+            portfolio.clock.get_kind_display().lower(),
+            "live",
+            portfolio.clock.kind == ClockKind.LIVE,
+            "What is tried in a recorded or made-up market stays there: open an account on the live clock.",
+            "P-27",
+        ),
         _books(portfolio, since),
         Item(
             "EXPLAINED",

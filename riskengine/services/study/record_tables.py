@@ -6,7 +6,7 @@ from typing import Any
 from riskengine.services.study.exports import Table
 
 RATES = (
-    "n", "wins", "win_rate", "low", "high", "expectancy", "expectancy_low", "expectancy_high", "verdict",
+    "n", "wins", "rated", "win_rate", "low", "high", "expectancy", "expectancy_low", "expectancy_high", "verdict",
     "average_win", "average_loss", "payoff", "profit_factor", "best", "worst", "pnl", "fees", "cost",
 )  # fmt: skip
 EQUITY = (

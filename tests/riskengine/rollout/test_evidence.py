@@ -203,6 +203,16 @@ def test_quotes_of_this_morning_are_no_quotes_now():
     assert {each.code: each.passed for each in checklist(portfolio, now=factories.NOW)}["QUOTES"] is True
 
 
+@pytest.mark.parametrize(("kind", "passed"), [("live", True), ("recorded", False), ("simulated", False)])
+@pytest.mark.parametrize("mode", [Mode.PAPER, Mode.LIVE_MANUAL])
+def test_what_is_traded_in_a_market_that_is_not_real_does_not_go_to_a_broker(mode: str, kind: str, passed: bool):
+    portfolio = live(mode)
+    portfolio.clock.kind = kind
+    portfolio.clock.market_started_at = portfolio.clock.wall_started_at = factories.NOW
+    found = {each.code: each for each in checklist(portfolio, now=factories.NOW)}["LIVE_MARKET"]
+    assert (found.passed, found.holds_up) == (passed, not passed)
+
+
 class FakeBroker:
     """One that can be reached: nothing is asked of it here."""
 
