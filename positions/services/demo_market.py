@@ -19,7 +19,7 @@ SEED = 56365  # a morning on which TSLA jumps within the first minute after ten:
 STARTS = time(10)
 WEEK = timedelta(days=7)
 FIGURES_KNOWN_FOR = timedelta(days=14)
-NEXT_REPORT_IN = timedelta(days=45)
+NEXT_REPORT_IN = 6 * WEEK  # whole weeks: companies do not report on a Saturday
 
 
 def first_day(calendar: Calendar, now: datetime) -> date:

@@ -114,7 +114,7 @@ def test_figures_are_known_on_the_made_up_day_and_labelled(whole: Demo) -> None:
     assert sorted(stocks[pk] for pk in figures) == sorted(STOCKS)
     assert all(row.is_illustrative and (MADE_UP - row.as_of_on).days == 14 for row in figures.values())
     dates = EarningsDate.objects.filter(instrument__in=stocks)
-    assert {row.reports_on for row in dates} == {MADE_UP + timedelta(days=45)}
+    assert {row.reports_on for row in dates} == {MADE_UP + timedelta(weeks=6)}
     assert all(row.is_illustrative for row in dates)
 
 
