@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -19,6 +20,10 @@ class PortfolioCreateForm(forms.ModelForm):
         model = Portfolio
         fields = ["name", "slug", "owner", "profile", "mode", "broker", "quote_source", "paper_extra_ticks", "cash"]
         labels = {"cash": "Starting cash, USD"}
+
+    def __init__(self, *args: Any, initial: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        # The step to a broker asks for an extra tick (P-28), which cannot be set any more once the account trades.
+        super().__init__(*args, initial={"paper_extra_ticks": 1, **(initial or {})}, **kwargs)
 
     def clean_mode(self) -> str:
         mode: str = self.cleaned_data["mode"]

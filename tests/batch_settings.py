@@ -2,9 +2,11 @@
 
 import os
 
-from betsizing.batch_settings import INSTALLED_APPS as INSTALLED_APPS
+from betsizing import batch_settings
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES
+
+INSTALLED_APPS = batch_settings.INSTALLED_APPS
 
 # A process that a test starts works on that test's database.
 if name := os.environ.get("BETSIZING_TEST_DATABASE"):

@@ -42,7 +42,7 @@ def test_the_steps_end_at_a_desk():
     client, _ = desk_of(first)
     given = {
         "name": "Ours", "slug": "ours", "owner": first.pk, "profile": factories.profile().pk, "mode": "paper",
-        "broker": "paper", "quote_source": "a feed", "cash": "60000",
+        "broker": "paper", "quote_source": "a feed", "paper_extra_ticks": "1", "cash": "60000",
     }  # fmt: skip
     answer = client.post("/admin/positions/portfolio/add/", given)
     assert answer.status_code == 302, answer.content.decode()

@@ -86,7 +86,7 @@ def test_a_list_of_decisions_does_not_read_their_traces(boss, held, django_asser
 def test_a_portfolio_is_opened_with_its_clock_cash_and_history(boss):
     profile, owner = factories.profile(), factories.user()
     address = reverse("admin:positions_portfolio_add")
-    assert boss.get(address).status_code == 200
+    assert boss.get(address).context["adminform"].form["paper_extra_ticks"].value() == 1
     typed = {
         "name": "Mine",
         "slug": "mine",

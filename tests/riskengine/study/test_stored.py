@@ -319,7 +319,7 @@ def as_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BETSIZING_TEST_DATABASE", connection.settings_dict["NAME"])
 
 
-def until(replay: Replay, *states: str, seconds: float = 90) -> str:
+def until(replay: Replay, *states: str, seconds: float = 240) -> str:
     def there() -> bool:
         run_replays(now=timezone.now())
         return look(replay).state in states
