@@ -333,7 +333,7 @@ def test_a_killed_process_is_replaced_at_once_and_the_report_is_whole(as_a_worke
     replay = asked(entries=busy(1))
     until(replay, "running")
     [(key, process)] = running._started.items()
-    assert eventually(lambda: look(replay).reached_at is not None, 60)
+    assert eventually(lambda: look(replay).reached_at is not None, 240)
     process.kill()
     process.wait()
     assert until(replay, "done") == "done"
@@ -345,7 +345,7 @@ def test_a_killed_process_is_replaced_at_once_and_the_report_is_whole(as_a_worke
 def test_a_process_that_runs_is_cancelled_within_seconds(as_a_worker: None) -> None:
     replay = asked(entries=busy(20))
     until(replay, "running")
-    assert eventually(lambda: look(replay).reached_at is not None, 60)
+    assert eventually(lambda: look(replay).reached_at is not None, 240)
     Replay.objects.update(cancel_requested_at=timezone.now())
     until(replay, "cancelled", seconds=15)
 
@@ -356,7 +356,7 @@ def test_a_replay_ends_with_the_worker_that_started_it(as_a_worker: None) -> Non
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER], env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.batch_settings"}
     )
-    assert eventually(lambda: look(replay).reached_at is not None, 60)
+    assert eventually(lambda: look(replay).reached_at is not None, 240)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert eventually(lambda: running._look()[0].session is None, 15)
