@@ -33,7 +33,10 @@ CHROMIUM = next(filter(None, map(shutil.which, CHROMIUMS)), None)
 WHOLE_PRODUCT = ("tests/crash/", "tests/browser/")
 NO_CHROMIUM = "no chromium on this machine (Debian: apt-get install chromium-headless-shell)"
 
-hypothesis_settings.register_profile("steady", deadline=None)  # a busy machine is no failed test: speed is for bench/
+# A busy machine is no failed test: speed is for bench/. The same examples each time, so that a change answers for itself
+# alone; `--hypothesis-profile searching` looks for others.
+hypothesis_settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("searching", deadline=None)
 hypothesis_settings.load_profile("steady")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

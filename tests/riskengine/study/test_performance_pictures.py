@@ -35,8 +35,8 @@ def test_without_a_day_there_is_nothing_to_draw() -> None:
 def test_the_ticks_lie_around_everything(low: float, span: float) -> None:
     ticks = round_amounts(low, low + span)
     assert ticks[0] < ticks[-1]
-    assert ticks[0] <= low + 1e-6 * abs(low)
-    assert ticks[-1] >= low + span - 1e-6 * abs(low + span)
+    assert ticks[0] <= low + 1e-6 * max(1.0, abs(low))
+    assert ticks[-1] >= low + span - 1e-6 * max(1.0, abs(low + span))
     assert len(ticks) <= 8
 
 
