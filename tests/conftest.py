@@ -33,7 +33,7 @@ CHROMIUM = next(filter(None, map(shutil.which, CHROMIUMS)), None)
 WHOLE_PRODUCT = ("tests/crash/", "tests/browser/")
 NO_CHROMIUM = "no chromium on this machine (Debian: apt-get install chromium-headless-shell)"
 
-# A busy machine is no failed test: speed is for bench/. The same examples each time, so that a change answers for itself
+# A busy machine is no failed test: speed is for bench/. The same examples each time, so a change answers for itself
 # alone; `--hypothesis-profile searching` looks for others.
 hypothesis_settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis_settings.register_profile("searching", deadline=None)
