@@ -1,9 +1,12 @@
 """Asking for entries over the API as one person or another."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -11,11 +14,21 @@ from accounts.models import Scope, User
 from accounts.services import issue_token
 from positions.models import Portfolio, Position
 from tests import factories
+from tests.riskengine import market
+from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
 
 HOME = "/api/v1/portfolios/owners/"
 ENTRIES, DECISIONS, ORDERS, POSITIONS = (f"{HOME}{name}/" for name in ("entries", "decisions", "orders", "positions"))
 ASKED = {"contract": "SPXW210104C03700000", "confidence": "0.70"}
+
+
+@contextmanager
+def owners_bet() -> Iterator[Bet]:
+    """A bet that passes, in the account `owners` of the user `owner`, at its own time."""
+    made = checked(market.zero_dte(owner=factories.user("owner"), slug="owners"))
+    with time_machine.travel(made.wall(), tick=False):
+        yield made
 
 
 def signed_in(username: str, **options: Any) -> Client:

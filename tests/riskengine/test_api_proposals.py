@@ -10,9 +10,7 @@ import time_machine
 from django.test import Client
 
 from positions.models import Decision, Order, Portfolio
-from tests import factories
-from tests.riskengine import market
-from tests.riskengine.entering import checked
+from tests.riskengine.asking import owners_bet
 from tests.riskengine.market import Bet
 
 pytestmark = pytest.mark.django_db
@@ -23,8 +21,7 @@ ASKED = {"contract": "SPXW210104C03700000", "confidence": "0.70"}
 
 @pytest.fixture
 def bet() -> Iterator[Bet]:
-    made = checked(market.zero_dte(owner=factories.user("owner"), slug="owners"))
-    with time_machine.travel(made.wall(), tick=False):
+    with owners_bet() as made:
         yield made
 
 

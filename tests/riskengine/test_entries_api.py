@@ -12,7 +12,6 @@ from accounts.models import Scope, User
 from positions.models import Decision, ExchangeSession, Order
 from riskengine.services.decide import entries
 from tests import factories
-from tests.riskengine import market
 from tests.riskengine.asking import (
     ASKED,
     DECISIONS,
@@ -22,12 +21,12 @@ from tests.riskengine.asking import (
     POSITIONS,
     errors,
     held,
+    owners_bet,
     post,
     signed_in,
     token,
     waits,
 )
-from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
 
 pytestmark = pytest.mark.django_db
@@ -37,8 +36,7 @@ pytestmark = pytest.mark.django_db
 def bet() -> Iterator[Bet]:
     factories.user("stranger")
     factories.user("staff", is_staff=True)
-    made = checked(market.zero_dte(owner=factories.user("owner"), slug="owners"))
-    with time_machine.travel(made.wall(), tick=False):
+    with owners_bet() as made:
         yield made
 
 

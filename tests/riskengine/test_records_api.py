@@ -5,16 +5,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-import time_machine
 from django.test import Client
 
 from positions.services.working import work_orders
 from riskengine.services.decide.plan import exit_plan
 from tests import factories
-from tests.riskengine import market
-from tests.riskengine.asking import ASKED, DECISIONS, ORDERS, POSITIONS, held, post, signed_in
+from tests.riskengine.asking import ASKED, DECISIONS, ORDERS, POSITIONS, held, owners_bet, post, signed_in
 from tests.riskengine.counts import assert_counted
-from tests.riskengine.entering import checked
 from tests.riskengine.market import Bet
 
 pytestmark = pytest.mark.django_db
@@ -22,8 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def bet() -> Iterator[Bet]:
-    made = checked(market.zero_dte(owner=factories.user("owner"), slug="owners"))
-    with time_machine.travel(made.wall(), tick=False):
+    with owners_bet() as made:
         yield made
 
 

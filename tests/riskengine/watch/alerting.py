@@ -14,8 +14,10 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from riskengine.models import AlertTarget, Severity, TargetKind
+from positions.models import Heartbeat, Portfolio
+from riskengine.models import Alert, AlertTarget, Severity, TargetKind
 from riskengine.services.watch.alerts import NewAlert
+from tests import factories
 
 NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
 
@@ -128,3 +130,16 @@ def mail_server() -> Iterator[Mailbox]:
         yield box
     finally:
         controller.stop()
+
+
+def checked(portfolio: Portfolio, seconds_ago: float) -> None:
+    """A risk check that finished so long before `NOW`."""
+    at = NOW - timedelta(seconds=seconds_ago)
+    Heartbeat.objects.update_or_create(
+        portfolio=portfolio, scope="risk", defaults={"finished_at": at, "market_at": factories.NOW}
+    )
+
+
+def codes() -> list[str]:
+    """Of the alerts that are not over."""
+    return list(Alert.objects.filter(resolved_at=None).order_by("id").values_list("code", flat=True))
