@@ -17,6 +17,12 @@ TICK_CHANGES_AT = Decimal("3.00")
 _CENT = Decimal("0.01")
 
 
+def in_dollars(price: Decimal) -> str:
+    """A price as people write it: $44.30, and $44.305 where it is between cents."""
+    places = max(2, -int(price.normalize().as_tuple().exponent))
+    return f"${price:,.{places}f}"
+
+
 @dataclass(frozen=True, slots=True)
 class TickTable:
     """The tick under $3.00 and the tick from $3.00 on, USD. Both divide $3.00."""

@@ -24,6 +24,7 @@ from accounts.models import RiskProfileRevision
 from accounts.selectors import latest_revision
 from positions.brokers.base import Execution
 from positions.market.calendar import new_york_date
+from positions.market.ticks import in_dollars
 from positions.models import (
     CashKind,
     CashMovement,
@@ -310,7 +311,7 @@ def _order(
         "status": status,
         "verdict": {
             "rule": str(intent),
-            "sentence": f"{did} at the broker: {execution.quantity:,} contracts at {execution.price.normalize():f}.",
+            "sentence": f"{did} at the broker: {execution.quantity:,} contracts at {in_dollars(execution.price)}.",
             "execution": execution.execution_id,
             "broker_order": execution.client_order_id,
         },

@@ -16,6 +16,7 @@ from typing import Any
 from positions.brokers import ladder
 from positions.brokers.quotes import Freshness, Quote
 from positions.market.calendar import Session
+from positions.market.ticks import in_dollars
 from positions.services.live_orders import Holding, LiveOrder
 
 ANSWER_AFTER = timedelta(seconds=1)  # when an order whose answer is awaited is looked at again
@@ -273,7 +274,7 @@ def _over(intent: LiveOrder, situation: Situation) -> str:
     mid = quote.mid if quote is not None and quote.is_two_sided else None
     reference = intent.reference_mid
     if mid is not None and reference is not None and ladder.has_drifted(mid, reference):
-        return f"the mid moved from ${reference.normalize():f} to ${mid.normalize():f}"
+        return f"the mid moved from {in_dollars(reference)} to {in_dollars(mid)}"
     return ""
 
 

@@ -181,7 +181,7 @@ def test_a_market_that_runs_away_ends_the_opening():
     work(START + 10 * SECOND)
     order.refresh_from_db()
     assert order.status == OrderStatus.CANCELLED
-    assert order.events.last().detail["reason"] == "the mid moved from $44.3 to $46.7"
+    assert order.events.last().detail["reason"] == "the mid moved from $44.30 to $46.70"
     assert [child.status for child in children(order)] == ["cancelled"]
     assert not Position.objects.exists()
     assert of.orders.reserved_dollars() == 0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from positions.market.contracts import contract_class
-from positions.market.ticks import ALL_PENNY, NICKEL_DIME, PENNY_NICKEL, TickTable, tick_columns
+from positions.market.ticks import ALL_PENNY, NICKEL_DIME, PENNY_NICKEL, TickTable, in_dollars, tick_columns
 
 TABLES = [ALL_PENNY, PENNY_NICKEL, NICKEL_DIME]
 prices = st.decimals(min_value=0, max_value=9999, places=4)
@@ -87,3 +87,11 @@ def test_columns_hold_one_row_a_table() -> None:
     assert under.dtype == from_three.dtype == np.float64
     assert under.tolist() == [0.05, 0.01]
     assert from_three.tolist() == [0.10, 0.01]
+
+
+@pytest.mark.parametrize(
+    ("price", "written"),
+    [("44.3000", "$44.30"), ("44.305", "$44.305"), ("100", "$100.00"), ("1E+3", "$1,000.00"), ("0", "$0.00")],
+)
+def test_a_price_is_written_with_its_cents(price: str, written: str) -> None:
+    assert in_dollars(Decimal(price)) == written
